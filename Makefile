@@ -1,0 +1,40 @@
+# One virtual environment, .venv, made from setup.cfg; every target installs what it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.PHONY: install check test test-slow demo bench notebooks clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable ".[dev,train,notebooks]"
+	touch $@
+
+check: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config setup.cfg
+	$(BIN)/codespell sodslice tests benchmarks docs configs README.md CHANGELOG.md CONTRIBUTING.md
+
+test: install
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: install
+	$(BIN)/python -m pytest -m slow
+
+demo: install
+	$(BIN)/sodslice demo --output demo-out
+
+bench: install
+	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+notebooks: install
+	$(BIN)/python -m pytest tests/test_notebooks.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info demo-out

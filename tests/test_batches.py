@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from sodslice import ArrayScene, SodsliceError, plan_tiles
+from sodslice.batches import read_batches
+
+
+class SlowScene(ArrayScene):
+    """Reads later tiles faster than earlier ones, and counts what is in flight."""
+
+    def __init__(self, pixels, **settings):
+        super().__init__(pixels, **settings)
+        self.reads = 0
+        self.lock = threading.Lock()
+
+    def read(self, x, y, width, height):
+        with self.lock:
+            self.reads += 1
+        time.sleep(0.003 if (x + y) % 128 == 0 else 0)
+        return super().read(x, y, width, height)
+
+
+def scene(holes=()):
+    pixels = np.random.default_rng(0).integers(1, 255, (300, 400, 3), dtype=np.uint8)
+    valid = np.ones((300, 400), bool)
+    for y, x in holes:
+        valid[y, x] = False
+    return SlowScene(pixels, valid=valid)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+@pytest.mark.parametrize("readers", [1, 2, 4])
+def test_every_tile_comes_once_in_order_with_its_own_pixels(batch, readers):
+    whole = scene()
+    tiles = plan_tiles(400, 300, tile=64, overlap=0.25)
+    batches = list(read_batches(whole, tiles, batch=batch, shape=(64, 64), readers=readers))
+    assert [t for b in batches for t in b.tiles] == tiles
+    assert all(len(b.tiles) == batch for b in batches[:-1])
+    for b in batches:
+        assert b.pixels.shape == (len(b.tiles), 64, 64, 3)
+        for tile, pixels in zip(b.tiles, b.pixels, strict=True):
+            assert np.array_equal(pixels, whole.read(tile.x, tile.y, 64, 64)[0])
+
+
+def test_tiles_without_data_are_reported_and_do_not_take_a_place():
+    whole = scene(holes=[np.s_[0:64, 0:400]])
+    tiles = plan_tiles(400, 300, tile=64, overlap=0)
+    batches = list(read_batches(whole, tiles, batch=4, shape=(64, 64)))
+    skipped = [t for b in batches for t in b.skipped]
+    assert skipped == tiles[:7]
+    assert [t for b in batches for t in b.tiles] == tiles[7:]
+
+
+def test_a_scene_without_any_data_gives_only_skipped_tiles():
+    whole = scene(holes=[np.s_[:, :]])
+    tiles = plan_tiles(400, 300, tile=64, overlap=0)
+    (only,) = read_batches(whole, tiles, batch=4, shape=(64, 64))
+    assert only.tiles == ()
+    assert list(only.skipped) == tiles
+
+
+def test_reading_ahead_is_bounded():
+    whole = scene()
+    tiles = plan_tiles(400, 300, tile=32, overlap=0)
+    batches = read_batches(whole, tiles, batch=2, shape=(32, 32), readers=2)
+    next(batches)
+    time.sleep(0.2)
+    assert whole.reads <= 2 * 2 + 2 + 1
+    batches.close()
+
+
+def test_small_tiles_are_padded_black_on_the_right_and_at_the_bottom():
+    pixels = np.full((20, 40, 3), 200, np.uint8)
+    (only,) = read_batches(ArrayScene(pixels), plan_tiles(40, 20, tile=64), batch=1, shape=(64, 64))
+    assert np.array_equal(only.pixels[0, :20, :40], pixels)
+    assert only.pixels.sum() == pixels.sum()
+
+
+def test_an_error_in_a_reader_reaches_the_caller():
+    class Broken(ArrayScene):
+        def read(self, x, y, width, height):
+            if x > 100:
+                raise SodsliceError("bad block")
+            return super().read(x, y, width, height)
+
+    broken = Broken(np.ones((64, 400), np.uint8))
+    with pytest.raises(SodsliceError, match="bad block"):
+        list(read_batches(broken, plan_tiles(400, 64, tile=64), batch=2, shape=(64, 64)))

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import dataclasses
+
+import orjson
+import pytest
+import yaml
+
+from sodslice import Options, SodsliceError, load_options
+from sodslice.options import setting_of
+
+
+def test_every_setting_has_help_that_ends_like_a_sentence():
+    for field in dataclasses.fields(Options):
+        assert setting_of(field).help.rstrip().endswith((".", "...")) or "," in setting_of(field).help
+
+
+def test_as_dict_and_back_is_the_identity():
+    options = Options.from_mapping(
+        {"tile": 640, "threshold": ["0.3", "car=0.5"], "classes": "car,van", "bands": "4,3,2"}
+    )
+    assert Options.from_mapping(options.as_dict()) == options
+    assert Options.from_mapping(yaml.safe_load(yaml.safe_dump(options.as_dict()))) == options
+    assert Options.from_mapping(orjson.loads(orjson.dumps(options.as_dict()))) == options
+
+
+@pytest.mark.parametrize("spelling", [0.3, "0.3", ["0.3"], {"all": 0.3}, (("", 0.3),)])
+def test_a_threshold_can_be_spelt_in_many_ways(spelling):
+    assert Options(threshold=spelling).score_thresholds(("car", "van"), 0.5) == [0.3, 0.3]
+
+
+def test_a_threshold_for_one_class_leaves_the_others_at_the_models():
+    assert Options(threshold=("car=0.9",)).score_thresholds(("car", "van"), 0.4) == [0.9, 0.4]
+    assert Options(threshold=("0.1", "car=0.9")).score_thresholds(("car", "van"), 0.4) == [0.9, 0.1]
+
+
+def test_classes_by_name_and_id():
+    assert Options(classes="van,0").class_ids(("car", "bus", "van")) == [0, 2]
+    assert Options().class_ids(("car", "bus")) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"tile": 16}, "--tile must be a whole number from 32, got 16"),
+        ({"tile": "big"}, "--tile must be a number, got 'big'"),
+        ({"overlap": -1}, "--overlap must be a share from 0 to below 1, or whole pixels from 1, got -1"),
+        ({"overlap": 1.5}, "--overlap must be a share"),
+        ({"iou": 1.2}, "--iou must be a number from 0.01 to 1, got 1.2"),
+        ({"merge": "magic"}, "--merge must be one of seam, nms"),
+        ({"threshold": "car=2"}, "--threshold must be a score from 0 to 1"),
+        ({"bands": "1,2"}, "--bands must be one band or three"),
+        ({"class_agnostic": "yes"}, "--class-agnostic must be true or false"),
+        ({"batch": True}, "--batch must be a number"),
+        ({"tiel": 640}, r"unknown setting 'tiel' \(did you mean 'tile'\?\)"),
+    ],
+)
+def test_wrong_values_are_refused_in_words(values, words):
+    with pytest.raises(SodsliceError, match=words):
+        Options.from_mapping(values)
+
+
+def test_a_class_that_the_model_does_not_know_is_refused_with_a_hint():
+    with pytest.raises(
+        SodsliceError, match=r"'vehicel' \(did you mean 'vehicle'\?\); the model knows vehicle"
+    ):
+        Options(classes="vehicel").class_ids(("vehicle",))
+    with pytest.raises(SodsliceError, match="the model knows vehicle"):
+        Options(threshold="car=0.2").score_thresholds(("vehicle",), 0.5)
+
+
+def test_options_come_from_yaml_and_from_a_former_output(tmp_path):
+    (tmp_path / "a.yaml").write_text("tile: 640\nclass-agnostic: true\n")
+    assert load_options(tmp_path / "a.yaml") == Options(tile=640, class_agnostic=True)
+    (tmp_path / "b.json").write_bytes(orjson.dumps({"boxes": [], "run": {"options": {"tile": 512}}}))
+    assert load_options(tmp_path / "b.json") == Options(tile=512)
+    (tmp_path / "empty.yaml").write_text("")
+    assert load_options(tmp_path / "empty.yaml") == Options()
+
+
+@pytest.mark.parametrize(("text", "words"), [("[1, 2]", "must hold settings by name"), ("a: [", "not YAML")])
+def test_files_that_are_no_settings_are_refused(tmp_path, text, words):
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(SodsliceError, match=words):
+        load_options(tmp_path / "a.yaml")
+    with pytest.raises(SodsliceError, match="cannot be read"):
+        load_options(tmp_path / "missing.yaml")
+
+
+def test_settings_that_change_no_result_are_left_out_of_outputs():
+    assert "readers" not in Options().as_dict(all_settings=False)
+    assert "tile" in Options().as_dict(all_settings=False)
