@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -11,6 +11,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
+from sodslice.errors import SceneError
 from sodslice.scene import Scene
 from sodslice.tiles import Tile
 
@@ -24,16 +25,35 @@ class Batch:
         pixels: `(B, H, W, 3)` uint8 RGB, tiles smaller than H, W padded black on the right and at the
             bottom.
         skipped: tiles without any valid pixel that the plan has before or behind these.
+        failed: tiles there that could not be read, with the error, where the caller goes on without them.
     """
 
     tiles: tuple[Tile, ...]
     pixels: npt.NDArray[np.uint8]
     skipped: tuple[Tile, ...] = ()
+    failed: tuple[tuple[Tile, str], ...] = ()
 
 
-def read_batches(
-    scene: Scene, tiles: Sequence[Tile], *, batch: int, shape: tuple[int, int], readers: int = 2
-) -> Iterator[Batch]:
+@dataclass(frozen=True)
+class Reading:
+    """How tiles are read.
+
+    Args:
+        batch: tiles per batch; the last may have fewer.
+        shape: (height, width) of the batch's pixels, at least as large as any tile.
+        readers: threads.
+        skip_failed: report tiles that cannot be read, and go on.
+        starting: told of each tile before it is read, from the thread that reads it.
+    """
+
+    batch: int
+    shape: tuple[int, int]
+    readers: int = 2
+    skip_failed: bool = False
+    starting: Callable[[Tile], None] | None = None
+
+
+def read_batches(scene: Scene, tiles: Sequence[Tile], how: Reading) -> Iterator[Batch]:
     """Read the tiles of a scene, some ahead of the one that is asked for.
 
     Which tiles share a batch depends on the plan and on the scene's no-data alone, never on timing. At most
@@ -42,59 +62,72 @@ def read_batches(
     Args:
         scene: what to read; its `read` is called from several threads.
         tiles: windows, in the order wanted.
-        batch: tiles per batch; the last may have fewer.
-        shape: (height, width) of the batch's pixels, at least as large as any tile.
-        readers: threads.
+        how: batch, shape and readers.
 
     Yields:
-        Batches that together hold every tile once, as read or as skipped.
+        Batches that together hold every tile once, as read, as skipped or as failed.
 
     Raises:
-        SceneError: a window cannot be read.
+        SceneError: a window cannot be read, and failed tiles are not skipped.
     """
     full: list[tuple[Tile, npt.NDArray[np.uint8]]] = []
     skipped: list[Tile] = []
-    for tile, pixels in _read_ahead(scene, tiles, ahead=batch + readers, readers=readers):
-        if pixels is None:
+    failed: list[tuple[Tile, str]] = []
+    for tile, pixels in _read_ahead(scene, tiles, how):
+        if isinstance(pixels, SceneError):
+            failed.append((tile, str(pixels)))
+        elif pixels is None:
             skipped.append(tile)
-            continue
-        full.append((tile, pixels))
-        if len(full) == batch:
-            yield _batch(full, skipped, shape)
-            full, skipped = [], []
-    if full or skipped:
-        yield _batch(full, skipped, shape)
+        else:
+            full.append((tile, pixels))
+        if len(full) == how.batch:
+            yield _batch(full, skipped, failed, how.shape)
+            full, skipped, failed = [], [], []
+    if full or skipped or failed:
+        yield _batch(full, skipped, failed, how.shape)
 
 
-def _read_ahead(
-    scene: Scene, tiles: Sequence[Tile], *, ahead: int, readers: int
-) -> Iterator[tuple[Tile, npt.NDArray[np.uint8] | None]]:
-    """Each tile with its pixels `(h, w, 3)`, or None where it is all no-data; in order, `ahead` in flight."""
-    pool = ThreadPoolExecutor(readers, thread_name_prefix="sodslice-reader")
-    waiting: deque[tuple[Tile, Future[npt.NDArray[np.uint8] | None]]] = deque()
+Read = npt.NDArray[np.uint8] | SceneError | None
+"""Pixels `(h, w, 3)`; the error where they cannot be read; None where there is no data."""
+
+
+def _read_ahead(scene: Scene, tiles: Sequence[Tile], how: Reading) -> Iterator[tuple[Tile, Read]]:
+    """Each tile with what reading it gave; in order, batch + readers tiles in flight."""
+    pool = ThreadPoolExecutor(how.readers, thread_name_prefix="sodslice-reader")
+    waiting: deque[tuple[Tile, Future[Read]]] = deque()
     coming = iter(tiles)
     try:
-        for tile in islice(coming, ahead):
-            waiting.append((tile, pool.submit(_read, scene, tile)))
+        for tile in islice(coming, how.batch + how.readers):
+            waiting.append((tile, pool.submit(_read, scene, tile, how)))
         while waiting:
             tile, future = waiting.popleft()
             pixels = future.result()
             for following in islice(coming, 1):
-                waiting.append((following, pool.submit(_read, scene, following)))
+                waiting.append((following, pool.submit(_read, scene, following, how)))
             yield tile, pixels
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _read(scene: Scene, tile: Tile) -> npt.NDArray[np.uint8] | None:
-    pixels, valid = scene.read(tile.x, tile.y, tile.width, tile.height)
+def _read(scene: Scene, tile: Tile, how: Reading) -> Read:
+    if how.starting is not None:
+        how.starting(tile)
+    try:
+        pixels, valid = scene.read(tile.x, tile.y, tile.width, tile.height)
+    except SceneError as error:
+        if how.skip_failed:
+            return error
+        raise
     return pixels if valid.any() else None
 
 
 def _batch(
-    full: list[tuple[Tile, npt.NDArray[np.uint8]]], skipped: list[Tile], shape: tuple[int, int]
+    full: list[tuple[Tile, npt.NDArray[np.uint8]]],
+    skipped: list[Tile],
+    failed: list[tuple[Tile, str]],
+    shape: tuple[int, int],
 ) -> Batch:
     pixels = np.zeros((len(full), *shape, 3), np.uint8)
     for row, (tile, window) in enumerate(full):
         pixels[row, : tile.height, : tile.width] = window
-    return Batch(tuple(tile for tile, _ in full), pixels, tuple(skipped))
+    return Batch(tuple(tile for tile, _ in full), pixels, tuple(skipped), tuple(failed))

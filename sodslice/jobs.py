@@ -14,7 +14,7 @@ from sodslice.options import Options
 from sodslice.pipeline import as_detector, as_options, detect_scene
 from sodslice.result import RunResult
 from sodslice.scene import open_scene
-from sodslice.writers import check_output, write
+from sodslice.writers import check_output
 
 log = logging.getLogger(__name__)
 
@@ -85,11 +85,9 @@ def run_many(
     detector = as_detector(model, settings)
     failures: dict[Path, SodsliceError] = {}
     for path, stem in zip(scenes, stems, strict=True):
+        target = None if output is None else Path(output) / stem
         try:
-            result = _run_one(path, detector, settings, progress)
-            if output is not None:
-                suffix = ".geojson" if result.georef.on_map else ".json"
-                write(result, Path(output) / f"{stem}{suffix}")
+            result = _run_one(path, detector, settings, output=target, progress=progress)
         except (SceneError, GeoRefError) as error:
             log.error("%s", error)  # noqa: TRY400 -- one line, and the rest goes on
             failures[path] = error
@@ -125,10 +123,14 @@ def output_stems(scenes: list[Path], root: Path | None = None) -> list[str]:
     return stems
 
 
-def _run_one(path: Path, detector: Detector, options: Options, progress: SceneProgress | None) -> RunResult:
+def _run_one(
+    path: Path, detector: Detector, options: Options, *, output: Path | None, progress: SceneProgress | None
+) -> RunResult:
     scene = open_scene(path, bands=options.bands)
     try:
+        suffix = ".geojson" if scene.georef.on_map else ".json"
+        outputs = [] if output is None else [Path(f"{output}{suffix}")]
         tell = None if progress is None else lambda done, total: progress(path, done, total)
-        return detect_scene(scene, detector, options, progress=tell)
+        return detect_scene(scene, detector, options, outputs=outputs, progress=tell)
     finally:
         scene.close()

@@ -20,6 +20,8 @@ Thresholds = tuple[tuple[str, float], ...]
 
 MERGE_METHODS = ("seam", "nms", "none", "sahi-nms", "sahi-nmm", "sahi-greedy-nmm")
 
+ON_ERROR = ("fail", "skip")
+
 ALL_CLASSES = ""
 
 
@@ -37,6 +39,7 @@ class Setting:
         choices: the allowed words, if there are only some.
         switch: whether the flag takes no value.
         changes_result: False for settings that only say how the work is done.
+        changes_tiles: whether the detector sees other pixels, so that a journal cannot be gone on with.
     """
 
     help: str
@@ -47,6 +50,7 @@ class Setting:
     choices: tuple[str, ...] = ()
     switch: bool = False
     changes_result: bool = True
+    changes_tiles: bool = False
 
 
 def _whole(low: int, high: int | None = None) -> Callable[[Any], int]:
@@ -200,12 +204,16 @@ class Options:
             "Tiles",
             _optional(_whole(32)),
             "the model's input size; 1024 where it takes any",
+            changes_tiles=True,
         ),
     )
     overlap: float = _setting(
         0.2,
         Setting(
-            "Overlap of neighbouring tiles: below 1 a share of the tile, from 1 on pixels.", "Tiles", _overlap
+            "Overlap of neighbouring tiles: below 1 a share of the tile, from 1 on pixels.",
+            "Tiles",
+            _overlap,
+            changes_tiles=True,
         ),
     )
     merge: str = _setting(
@@ -223,7 +231,11 @@ class Options:
     bands: tuple[int, ...] | None = _setting(
         None,
         Setting(
-            "One band (grey) or three (red,green,blue), counted from 1.", "Pixels", _bands, "by the file"
+            "One band (grey) or three (red,green,blue), counted from 1.",
+            "Pixels",
+            _bands,
+            "by the file",
+            changes_tiles=True,
         ),
     )
     device: str = _setting("auto", Setting("cpu, gpu, gpu:1, xpu, npu, ...", "Machine", _word))
@@ -233,6 +245,35 @@ class Options:
     )
     readers: int = _setting(
         2, Setting("Threads that read tiles ahead.", "Machine", _whole(1, 64), changes_result=False)
+    )
+    on_error: str = _setting(
+        "fail",
+        Setting(
+            "What to do about a tile that cannot be read: fail, or skip it and list it in the output.",
+            "Survival",
+            _one_of(ON_ERROR),
+            choices=ON_ERROR,
+        ),
+    )
+    fresh: bool = _setting(
+        False,
+        Setting(
+            "Start over, even if a run of the same output was interrupted.",
+            "Survival",
+            _yes_no,
+            switch=True,
+            changes_result=False,
+        ),
+    )
+    keep_raw: bool = _setting(
+        False,
+        Setting(
+            "Keep every tile's detections beside the output, for `sodslice merge`.",
+            "Survival",
+            _yes_no,
+            switch=True,
+            changes_result=False,
+        ),
     )
 
     def __post_init__(self) -> None:
@@ -277,6 +318,11 @@ class Options:
         fields = dataclasses.fields(self)
         kept = [f.name for f in fields if all_settings or setting_of(f).changes_result]
         return {name: _plain(name, getattr(self, name)) for name in kept}
+
+    def tile_settings(self) -> dict[str, Any]:
+        """The settings on which the detections of a tile depend, as `as_dict` gives them."""
+        names = [f.name for f in dataclasses.fields(self) if setting_of(f).changes_tiles]
+        return {name: _plain(name, getattr(self, name)) for name in names}
 
     def score_thresholds(self, class_names: tuple[str, ...], default: float) -> list[float]:
         """The lowest score kept for each class.

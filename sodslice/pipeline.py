@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,24 +15,25 @@ import numpy as np
 
 from sodslice import boxes as box
 from sodslice._version import __version__
-from sodslice.batches import read_batches
+from sodslice.batches import Reading
 from sodslice.detections import Detections
-from sodslice.detector import Detector
-from sodslice.errors import GeoRefError, ModelError
+from sodslice.detector import Detector, ModelInfo
+from sodslice.errors import GeoRefError, ModelError, OptionError
+from sodslice.journal import Journal
 from sodslice.merging import merge
 from sodslice.models import load_model
 from sodslice.options import Options, load_options
 from sodslice.result import RunResult
 from sodslice.scene import Scene, open_scene
+from sodslice.sweep import FailedTile, Progress, Swept, scene_identity, sweep
 from sodslice.tiles import Tile, overlap_px, plan_tiles
 from sodslice.writers import check_output, write
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[[int, int], None]
-"""Called with the number of tiles that are done and of all tiles."""
-
 DEFAULT_TILE = 1024
+JOURNAL_SUFFIX = ".journal"
+RAW_SUFFIX = ".raw"
 
 
 def run(
@@ -65,13 +66,64 @@ def run(
         for path in outputs:
             check_output(path, on_map=opened.georef.on_map)
         detector = as_detector(model, settings)
-        result = detect_scene(opened, detector, settings, progress=progress)
+        return detect_scene(opened, detector, settings, outputs=outputs, progress=progress)
     finally:
         if opened is not scene:
             opened.close()
-    for path in outputs:
-        write(result, path)
+
+
+def detect_scene(
+    scene: Scene,
+    detector: Detector,
+    options: Options,
+    *,
+    outputs: Sequence[str | Path] = (),
+    progress: Progress | None = None,
+) -> RunResult:
+    """Run a loaded detector over an open scene and write the outputs; see `run`.
+
+    What the detector saw is kept in a journal beside the first output until all outputs are written, so
+    that a run that was interrupted goes on when it is run again.
+    """
+    with _journal(scene, detector, options, outputs) as journal:
+        result = _result(scene, detector, options, journal=journal, progress=progress)
+        for path in outputs:
+            write(result, path)
+        if journal is not None:
+            _put_away(journal, result, keep=options.keep_raw)
     return result
+
+
+def _journal(
+    scene: Scene, detector: Detector, options: Options, outputs: Sequence[str | Path]
+) -> AbstractContextManager[Journal | None]:
+    """The journal of a run; none where nothing is written, or scene or model have no identity."""
+    identity = scene_identity(scene)
+    if not (outputs and identity and detector.info.sha256):
+        if options.keep_raw:
+            raise OptionError(
+                "--keep-raw needs an output file, a scene from a file and a model with a sha256"
+            )
+        return nullcontext()
+    head = {
+        **identity,
+        "model": detector.info.name,
+        "model sha256": detector.info.sha256,
+        "engine": detector.engine,
+        **options.tile_settings(),
+        "tile": tile_side(options, detector),
+    }
+    return Journal(Path(f"{outputs[0]}{JOURNAL_SUFFIX}"), head, fresh=options.fresh)
+
+
+def _put_away(journal: Journal, result: RunResult, *, keep: bool) -> None:
+    """A finished run needs its journal no more, unless it is to be merged again."""
+    if not keep:
+        journal.remove()
+        return
+    facts = {"scene": result.scene, "georef": result.georef.as_dict(), "run": result.run}
+    journal.finish(facts)
+    journal.keep_as(journal.path.with_suffix(RAW_SUFFIX))
 
 
 def as_options(options: Options | Mapping[str, Any] | str | Path | None) -> Options:
@@ -111,45 +163,37 @@ def tile_side(options: Options, detector: Detector) -> int:
     return options.tile or max(detector.info.input_size or (DEFAULT_TILE,))
 
 
-def detect_scene(
-    scene: Scene, detector: Detector, options: Options, *, progress: Progress | None = None
+def _result(
+    scene: Scene,
+    detector: Detector,
+    options: Options,
+    *,
+    journal: Journal | None,
+    progress: Progress | None,
 ) -> RunResult:
-    """Run a loaded detector over an open scene; see `run`.
-
-    Raises:
-        SodsliceError: see `run`.
-    """
+    """Sweep the scene, merge what was seen, and say how it came to be."""
     started = datetime.now(timezone.utc)
     clock = _Clock()
     info = detector.info
     side = tile_side(options, detector)
-    thresholds = options.score_thresholds(info.class_names, info.threshold)
-    kept_classes = options.class_ids(info.class_names)
+    settings = _resolved(options, detector)
     tiles = plan_tiles(scene.width, scene.height, tile=side, overlap=options.overlap)
     notes = list(scene.notes) + _resize_note(side, detector)
     for note in notes:
         log.warning(note)
-    found, counts = _detect_tiles(scene, tiles, detector, options, clock=clock, progress=progress)
-    with clock.stage("merge"):
-        found = found[np.isin(found.labels, kept_classes)]
-        merged = merge(
-            found,
-            tiles,
-            method=options.merge,
-            iou=options.iou,
-            class_agnostic=options.class_agnostic,
-            suppressed=info.suppressed,
-        )
-        final = _finish(merged, thresholds, scene)
-    resolved = options.replace(
-        {
-            "tile": side,
-            "model": info.name if options.model == Options().model else options.model,
-            "threshold": {"all": info.threshold, **{k or "all": v for k, v in options.threshold}},
-        }
+    reading = Reading(
+        options.batch,
+        _batch_shape(tiles[0], detector, side),
+        options.readers,
+        skip_failed=options.on_error == "skip",
     )
+    with clock.stage("sweep"):
+        swept = sweep(scene, tiles, detector, reading, journal=journal, progress=progress)
+    _warn_of_limits(swept, detector, settings)
+    with clock.stage("merge"):
+        found = merged(swept.on_scene(tiles), tiles, info, settings, size=(scene.width, scene.height))
     return RunResult(
-        detections=final,
+        detections=found,
         class_names=info.class_names,
         georef=scene.georef,
         scene=_scene_facts(scene, notes),
@@ -158,17 +202,61 @@ def detect_scene(
             "model": {"name": info.name, "sha256": info.sha256, "licence": info.licence},
             "engine": detector.engine,
             "class_names": list(info.class_names),
+            "suppressed": info.suppressed,
             "tile_px": side,
             "overlap_px": overlap_px(side, options.overlap),
-            "options": resolved.as_dict(all_settings=False),
-            "counts": counts,
+            "options": settings.as_dict(all_settings=False),
+            "counts": _counts(swept, tiles, detector),
+            "failed_tiles": [_failed_row(failed) for failed in swept.failed],
         },
         timings={
             "started": started.isoformat(timespec="seconds"),
             "seconds": {**clock.seconds, "all": clock.total()},
             "readers": options.readers,
+            "tiles_from_journal": swept.resumed,
         },
     )
+
+
+def _resolved(options: Options, detector: Detector) -> Options:
+    """The options with what the model decides filled in; raises if they name classes that it lacks."""
+    info = detector.info
+    options.score_thresholds(info.class_names, info.threshold)
+    options.class_ids(info.class_names)
+    return options.replace(
+        {
+            "tile": tile_side(options, detector),
+            "model": info.name if options.model == Options().model else options.model,
+            "threshold": {"all": info.threshold, **{k or "all": v for k, v in options.threshold}},
+        }
+    )
+
+
+def merged(
+    found: Detections, tiles: Sequence[Tile], info: ModelInfo, options: Options, *, size: tuple[int, int]
+) -> Detections:
+    """From what all tiles saw to the rows of a result.
+
+    Args:
+        found: boxes in scene pixels, unmerged.
+        tiles: of the run.
+        info: of the model: class names, threshold, and whether its boxes went through NMS in the tile.
+        options: classes, merge, iou, class_agnostic and threshold apply.
+        size: (width, height) of the scene in pixels; boxes are cut to it.
+    """
+    kept = found[np.isin(found.labels, options.class_ids(info.class_names))]
+    joined = merge(
+        kept,
+        tiles,
+        method=options.merge,
+        iou=options.iou,
+        class_agnostic=options.class_agnostic,
+        suppressed=info.suppressed,
+    )
+    thresholds = np.asarray(options.score_thresholds(info.class_names, info.threshold), np.float32)
+    final = joined[joined.scores >= thresholds[joined.labels]]
+    final = replace(final, boxes=box.clip(final.boxes, *size))
+    return final[final.canonical_order()]
 
 
 class _Clock:
@@ -188,53 +276,41 @@ class _Clock:
         return round(time.perf_counter() - self._began, 4)
 
 
-def _detect_tiles(
-    scene: Scene,
-    tiles: Sequence[Tile],
-    detector: Detector,
-    options: Options,
-    *,
-    clock: _Clock,
-    progress: Progress | None,
-) -> tuple[Detections, dict[str, int]]:
-    """All boxes of all tiles in scene pixels, unmerged, and what became of the tiles."""
-    tables: list[Detections] = []
-    counts = {"tiles": len(tiles), "read": 0, "skipped_nodata": 0, "saturated": 0, "failed": 0}
-    limit = detector.info.max_per_tile
-    lowest = min(options.score_thresholds(detector.info.class_names, detector.info.threshold))
-    cut_short = 0
-    shape = _batch_shape(tiles[0], detector, tile_side(options, detector))
-    batches = read_batches(scene, tiles, batch=options.batch, shape=shape, readers=options.readers)
-    while True:
-        with clock.stage("wait_for_tiles"):
-            batch = next(batches, None)
-        if batch is None:
-            break
-        counts["skipped_nodata"] += len(batch.skipped)
-        counts["read"] += len(batch.tiles)
-        if batch.tiles:
-            with clock.stage("detect"):
-                found = detector.detect(batch.pixels)
-            if len(found) != len(batch.tiles):
-                raise ModelError(
-                    f"the model gave {len(found)} tables for {len(batch.tiles)} tiles; one per tile is needed"
-                )
-            for tile, table in zip(batch.tiles, found, strict=True):
-                full = limit is not None and len(table) >= limit
-                counts["saturated"] += full
-                cut_short += full and float(table.scores.min()) >= lowest
-                tables.append(_on_scene(table, tile))
-        if progress:
-            progress(counts["read"] + counts["skipped_nodata"], len(tiles))
+def _full_tiles(swept: Swept, limit: int | None, lowest: float = 0.0) -> int:
+    """Tiles with the most boxes that the model gives, all of them scored at least `lowest`."""
+    if limit is None:
+        return 0
+    return sum(len(t) >= limit and float(t.scores.min()) >= lowest for t in swept.tables.values())
+
+
+def _warn_of_limits(swept: Swept, detector: Detector, options: Options) -> None:
+    """Say so where the model stopped at its limit before it came down to the threshold."""
+    info = detector.info
+    lowest = min(options.score_thresholds(info.class_names, info.threshold))
+    cut_short = _full_tiles(swept, info.max_per_tile, lowest)
     if cut_short:
         log.warning(
             "%d of %d tiles held the most boxes that the model gives (%s), all above the threshold, "
             "so objects may be missing there; use smaller tiles",
             cut_short,
-            counts["read"],
-            limit,
+            len(swept.tables),
+            info.max_per_tile,
         )
-    return Detections.concatenate(tables), counts
+
+
+def _counts(swept: Swept, tiles: Sequence[Tile], detector: Detector) -> dict[str, int]:
+    return {
+        "tiles": len(tiles),
+        "read": len(swept.tables),
+        "skipped_nodata": len(swept.empty),
+        "saturated": _full_tiles(swept, detector.info.max_per_tile),
+        "failed": len(swept.failed),
+    }
+
+
+def _failed_row(failed: FailedTile) -> dict[str, Any]:
+    tile = failed.tile
+    return {"id": tile.id, "window": [tile.x, tile.y, tile.width, tile.height], "error": failed.error}
 
 
 def _batch_shape(tile: Tile, detector: Detector, side: int) -> tuple[int, int]:
@@ -242,19 +318,6 @@ def _batch_shape(tile: Tile, detector: Detector, side: int) -> tuple[int, int]:
     if detector.info.input_size is not None:
         return side, side
     return tile.height, tile.width
-
-
-def _on_scene(found: Detections, tile: Tile) -> Detections:
-    """One tile's boxes in scene pixels, cut to the tile; empty ones are no objects."""
-    cut = replace(found, boxes=box.clip(found.boxes, tile.width, tile.height))
-    return cut[box.area(cut.boxes) > 0].on_tile(tile.id, tile.x, tile.y)
-
-
-def _finish(merged: Detections, thresholds: Sequence[float], scene: Scene) -> Detections:
-    """Detections at or above their thresholds, cut to the scene, in the order of results."""
-    final = merged[merged.scores >= np.asarray(thresholds, np.float32)[merged.labels]]
-    final = replace(final, boxes=box.clip(final.boxes, scene.width, scene.height))
-    return final[final.canonical_order()]
 
 
 def _scene_facts(scene: Scene, notes: Sequence[str]) -> dict[str, Any]:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from sodslice import ArrayScene, SodsliceError, plan_tiles
-from sodslice.batches import read_batches
+from sodslice.batches import Reading, read_batches
+from sodslice.errors import SceneError
 
 
 class SlowScene(ArrayScene):
@@ -38,7 +39,7 @@ def scene(holes=()):
 def test_every_tile_comes_once_in_order_with_its_own_pixels(batch, readers):
     whole = scene()
     tiles = plan_tiles(400, 300, tile=64, overlap=0.25)
-    batches = list(read_batches(whole, tiles, batch=batch, shape=(64, 64), readers=readers))
+    batches = list(read_batches(whole, tiles, Reading(batch, (64, 64), readers)))
     assert [t for b in batches for t in b.tiles] == tiles
     assert all(len(b.tiles) == batch for b in batches[:-1])
     for b in batches:
@@ -50,7 +51,7 @@ def test_every_tile_comes_once_in_order_with_its_own_pixels(batch, readers):
 def test_tiles_without_data_are_reported_and_do_not_take_a_place():
     whole = scene(holes=[np.s_[0:64, 0:400]])
     tiles = plan_tiles(400, 300, tile=64, overlap=0)
-    batches = list(read_batches(whole, tiles, batch=4, shape=(64, 64)))
+    batches = list(read_batches(whole, tiles, Reading(4, (64, 64))))
     skipped = [t for b in batches for t in b.skipped]
     assert skipped == tiles[:7]
     assert [t for b in batches for t in b.tiles] == tiles[7:]
@@ -59,7 +60,7 @@ def test_tiles_without_data_are_reported_and_do_not_take_a_place():
 def test_a_scene_without_any_data_gives_only_skipped_tiles():
     whole = scene(holes=[np.s_[:, :]])
     tiles = plan_tiles(400, 300, tile=64, overlap=0)
-    (only,) = read_batches(whole, tiles, batch=4, shape=(64, 64))
+    (only,) = read_batches(whole, tiles, Reading(4, (64, 64)))
     assert only.tiles == ()
     assert list(only.skipped) == tiles
 
@@ -67,7 +68,7 @@ def test_a_scene_without_any_data_gives_only_skipped_tiles():
 def test_reading_ahead_is_bounded():
     whole = scene()
     tiles = plan_tiles(400, 300, tile=32, overlap=0)
-    batches = read_batches(whole, tiles, batch=2, shape=(32, 32), readers=2)
+    batches = read_batches(whole, tiles, Reading(2, (32, 32), 2))
     next(batches)
     time.sleep(0.2)
     assert whole.reads <= 2 * 2 + 2 + 1
@@ -76,18 +77,36 @@ def test_reading_ahead_is_bounded():
 
 def test_small_tiles_are_padded_black_on_the_right_and_at_the_bottom():
     pixels = np.full((20, 40, 3), 200, np.uint8)
-    (only,) = read_batches(ArrayScene(pixels), plan_tiles(40, 20, tile=64), batch=1, shape=(64, 64))
+    (only,) = read_batches(ArrayScene(pixels), plan_tiles(40, 20, tile=64), Reading(1, (64, 64)))
     assert np.array_equal(only.pixels[0, :20, :40], pixels)
     assert only.pixels.sum() == pixels.sum()
 
 
-def test_an_error_in_a_reader_reaches_the_caller():
-    class Broken(ArrayScene):
-        def read(self, x, y, width, height):
-            if x > 100:
-                raise SodsliceError("bad block")
-            return super().read(x, y, width, height)
+class Broken(ArrayScene):
+    """Cannot be read from x 101 on."""
 
+    def read(self, x, y, width, height):
+        if x > 100:
+            raise SceneError(f"bad block at {x}")
+        return super().read(x, y, width, height)
+
+
+def test_an_error_in_a_reader_reaches_the_caller():
     broken = Broken(np.ones((64, 400), np.uint8))
     with pytest.raises(SodsliceError, match="bad block"):
-        list(read_batches(broken, plan_tiles(400, 64, tile=64), batch=2, shape=(64, 64)))
+        list(read_batches(broken, plan_tiles(400, 64, tile=64), Reading(2, (64, 64))))
+
+
+def test_failed_tiles_are_reported_where_the_caller_goes_on():
+    broken = Broken(np.ones((64, 400), np.uint8))
+    tiles = plan_tiles(400, 64, tile=64)
+    batches = list(read_batches(broken, tiles, Reading(2, (64, 64), skip_failed=True)))
+    assert [t for b in batches for t in b.tiles] == tiles[:2]
+    assert [(t, e) for b in batches for t, e in b.failed] == [(t, f"bad block at {t.x}") for t in tiles[2:]]
+
+
+def test_every_tile_is_announced_before_it_is_read():
+    announced = []
+    tiles = plan_tiles(400, 300, tile=64)
+    list(read_batches(scene(), tiles, Reading(2, (64, 64), starting=announced.append)))
+    assert sorted(announced) == tiles

@@ -17,7 +17,7 @@ import click
 from sodslice._version import __version__
 from sodslice.errors import SodsliceError
 
-COMMANDS = ("run", "demo", "plan", "config", "models", "eval", "train", "export")
+COMMANDS = ("run", "demo", "plan", "merge", "config", "models", "eval", "train", "export")
 INTERRUPTED, TERMINATED = 130, 143
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -39,25 +39,35 @@ class GroupedOption(click.Option):
         self.group = group
 
 
-def settings_flags(command: Command) -> Command:
-    """Give a command a flag for each field of `Options`, and `--config`."""
-    for field in reversed(dataclasses.fields(Options)):
-        setting = setting_of(field)
-        default = setting.shown_default or ("" if setting.switch else str(field.default))
-        kind: Any = click.Choice(setting.choices) if setting.choices else str
-        shape: dict[str, Any] = (
-            {"is_flag": True} if setting.switch else {"type": kind, "metavar": _metavar(field, setting)}
-        )
-        command = click.option(
-            flag_of(field.name),
-            field.name,
-            cls=GroupedOption,
-            group=setting.group,
-            default=None,
-            multiple=setting.repeatable,
-            help=setting.help + (f"  [default: {default}]" if default else ""),
-            **shape,
-        )(command)
+def settings_flags(names: Iterable[str] = ()) -> Callable[[Command], Command]:
+    """Give a command a flag for each field of `Options`, and `--config`; or only for those that are named."""
+
+    def decorate(command: Command) -> Command:
+        fields = [f for f in dataclasses.fields(Options) if not names or f.name in names]
+        for field in reversed(fields):
+            command = _setting_flag(field)(command)
+        return command if names else _config_flag(command)
+
+    return decorate
+
+
+def _setting_flag(field: dataclasses.Field[Any]) -> Callable[[Command], Command]:
+    setting = setting_of(field)
+    default = setting.shown_default or ("" if setting.switch else str(field.default))
+    kind: Any = click.Choice(setting.choices) if setting.choices else str
+    return click.option(
+        flag_of(field.name),
+        field.name,
+        cls=GroupedOption,
+        group=setting.group,
+        default=None,
+        multiple=setting.repeatable,
+        help=setting.help + (f"  [default: {default}]" if default else ""),
+        **({"is_flag": True} if setting.switch else {"type": kind, "metavar": _metavar(field, setting)}),
+    )
+
+
+def _config_flag(command: Command) -> Command:
     return click.option(
         "--config",
         type=click.Path(exists=True, dir_okay=False),

@@ -17,7 +17,7 @@ from sodslice.cli._shared import (
 
 @click.command(name="plan", cls=GroupedCommand)
 @click.argument("scene")
-@settings_flags
+@settings_flags()
 @verbosity_flags
 def command(scene: str, **flags: Any) -> None:
     """Show the tiles, batches, memory and reading time that a run over SCENE needs; no model is loaded."""

@@ -36,7 +36,7 @@ SOME_FAILED = 3
     help="File to write, .json or .geojson; may be repeated. A folder for many scenes.  "
     "[default: SCENE.geojson in the current folder, .json where the scene has no CRS]",
 )
-@settings_flags
+@settings_flags()
 @verbosity_flags
 def command(scenes: tuple[str, ...], outputs: tuple[str, ...], **flags: Any) -> int:
     """Find objects in SCENE, an image of any size, and write them with their place on the map.
@@ -47,12 +47,11 @@ def command(scenes: tuple[str, ...], outputs: tuple[str, ...], **flags: Any) -> 
     set_up_logging(verbose=verbose, quiet=quiet)
     options = gather_options(flags.pop("config"), flags)
     if len(scenes) == 1 and not Path(scenes[0]).is_dir():
-        _run_one(scenes[0], outputs, options, quiet=quiet)
-        return 0
+        return _run_one(scenes[0], outputs, options, quiet=quiet)
     return _run_many(scenes, outputs, options, quiet=quiet)
 
 
-def _run_one(scene: str, outputs: tuple[str, ...], options: Options, *, quiet: bool) -> None:
+def _run_one(scene: str, outputs: tuple[str, ...], options: Options, *, quiet: bool) -> int:
     from sodslice.pipeline import run
     from sodslice.scene import open_scene
 
@@ -64,6 +63,7 @@ def _run_one(scene: str, outputs: tuple[str, ...], options: Options, *, quiet: b
         finally:
             opened.close()
     click.echo(_summary(result, ", ".join(map(str, files))))
+    return SOME_FAILED if result.run["failed_tiles"] else 0
 
 
 def _files(scene: str, outputs: tuple[str, ...], *, on_map: bool) -> list[Path]:
@@ -84,20 +84,19 @@ def _run_many(scenes: tuple[str, ...], outputs: tuple[str, ...], options: Option
         raise click.UsageError("give one folder, or several images, not both")
     paths: Any = folders[0] if folders else [Path(s) for s in scenes]
     total = len(find_scenes(folders[0])) if folders else len(scenes)
+    code = 0
     with progress_bar(quiet=quiet) as bar:
         tell = None if bar is None else lambda _, done, tiles: bar(done, tiles)
         try:
-            for number, result in enumerate(
-                run_many(paths, options=options, output=outputs[0], progress=tell), start=1
-            ):
+            for result in run_many(paths, options=options, output=outputs[0], progress=tell):
                 click.echo(_summary(result, outputs[0]))
-                del number
+                code = SOME_FAILED if result.run["failed_tiles"] else code
         except ScenesFailed as failed:
             click.echo(f"{len(failed.failures)} of {total} scenes failed:", err=True)
             for error in failed.failures.values():
                 click.echo(f"  {error}", err=True)
-            return SOME_FAILED
-    return 0
+            code = SOME_FAILED
+    return code
 
 
 def _summary(result: RunResult, where: str) -> str:
@@ -105,6 +104,7 @@ def _summary(result: RunResult, where: str) -> str:
     counts = result.run["counts"]
     classes = ", ".join(f"{name} {count}" for name, count in Counter(result.labels).most_common())
     skipped = f", {counts['skipped_nodata']} without data" if counts["skipped_nodata"] else ""
+    skipped += f", {counts['failed']} not readable" if counts["failed"] else ""
     return (
         f"{result.scene['path']}: {len(result)} objects{f' ({classes})' if classes else ''} -> {where} "
         f"[{counts['tiles']} tiles{skipped}, {result.timings['seconds']['all']:.1f} s]"

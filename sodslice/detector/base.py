@@ -33,7 +33,8 @@ class ModelInfo:
         preprocess: what is done to a tile's pixels, one word each.
         gsd_m: ground sample distance of its training images in metres, where known.
         licence: what may be done with the weights, in a sentence.
-        sha256: hash of its files, "" for a model without files.
+        sha256: hash of its files, or of whatever its detections depend on. Where it is "", runs cannot be
+            resumed, since one such model cannot be told from another.
     """
 
     class_names: tuple[str, ...]

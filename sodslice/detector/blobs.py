@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import numpy as np
 
 from sodslice._opencv import opencv
@@ -33,7 +35,13 @@ class BlobDetector:
             )
         self._level = level
         self._smallest = smallest
-        self.info = ModelInfo(class_names=("blob",), name="blobs", stride=1, suppressed=True)
+        self.info = ModelInfo(
+            class_names=("blob",),
+            name="blobs",
+            stride=1,
+            suppressed=True,
+            sha256=sha256(f"blobs {level} {smallest}".encode()).hexdigest(),
+        )
 
     def detect(self, pixels: Pixels) -> list[Detections]:
         """Boxes around bright blobs (8-connected) of each tile; see `Detector`."""

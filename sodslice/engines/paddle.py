@@ -127,10 +127,7 @@ class PaddleEngine:
                 log.warning(
                     "oneDNN cannot run this model here, so it runs several times slower: %s", failures[0]
                 )
-            version = import_paddle().__version__
-            self.description = f"paddle {version}, {device}, {words}" + (
-                f", {threads} threads" if device.kind == "cpu" else ""
-            )
+            self.description = f"paddle {import_paddle().__version__}, {device}, {words}"
             return
         raise ModelError(f"Paddle cannot run {graph}: {failures[-1]}")
 

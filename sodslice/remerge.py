@@ -1,0 +1,63 @@
+"""Merge a kept raw store again, without the scene and without a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sodslice.detector import ModelInfo
+from sodslice.errors import SodsliceError
+from sodslice.georef import GeoRef
+from sodslice.journal import read_store
+from sodslice.options import Options
+from sodslice.pipeline import RAW_SUFFIX, merged
+from sodslice.result import RunResult
+from sodslice.sweep import Swept
+from sodslice.tiles import plan_tiles
+
+
+def merge_again(result: str | Path, settings: Mapping[str, Any] | None = None) -> RunResult:
+    """A result made anew from what every tile saw, which `run --keep-raw` kept.
+
+    Args:
+        result: the file that the run wrote, with its raw store beside it, or the raw store itself.
+        settings: those that apply after detection and that shall differ: merge, iou, class_agnostic,
+            threshold, classes.
+
+    Raises:
+        SodsliceError: there is no raw store, its run did not finish, or a setting would need the model.
+    """
+    store = _store_of(Path(result))
+    held = read_store(store)
+    if held.last is None:
+        raise SodsliceError(f"{store} is of a run that has not finished; run it again to its end first")
+    scene, run = held.last["scene"], held.last["run"]
+    before = Options.from_mapping(run["options"])
+    options = before.replace(dict(settings or {}))
+    if options.tile_settings() != before.tile_settings():
+        raise SodsliceError("merging again cannot change what the tiles saw; run the scene again for that")
+    info = ModelInfo(tuple(run["class_names"]), name=run["model"]["name"], suppressed=run["suppressed"])
+    size = scene["width"], scene["height"]
+    tiles = plan_tiles(*size, tile=run["tile_px"], overlap=before.overlap)
+    swept = Swept(held.tables, frozenset(held.empty), (), 0)
+    found = merged(swept.on_scene(tiles), tiles, info, options, size=size)
+    return RunResult(
+        found,
+        info.class_names,
+        GeoRef.from_dict(held.last["georef"]),
+        scene,
+        {**run, "options": options.as_dict(all_settings=False)},
+    )
+
+
+def _store_of(path: Path) -> Path:
+    """The raw store beside a result, or the one that is named."""
+    beside = path.with_name(path.name + RAW_SUFFIX)
+    if path.suffix == RAW_SUFFIX and path.is_file():
+        return path
+    if beside.is_file():
+        return beside
+    if not path.exists():
+        raise SodsliceError(f"there is no file {path}")
+    raise SodsliceError(f"there is no {beside}; run the scene with --keep-raw to be able to merge it again")
