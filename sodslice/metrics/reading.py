@@ -1,0 +1,191 @@
+"""Files to layers: truths, finished runs, and regions of interest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from sodslice.errors import DataError
+from sodslice.metrics.coco_file import coco_results, coco_truth
+from sodslice.metrics.geojson import NO_CLASS, geojson_layer, polygons
+from sodslice.metrics.layer import Layer, distinct
+from sodslice.result import RunResult, load_result
+
+RESULT_SUFFIXES = (".geojson", ".json")
+
+
+def read_truth(
+    path: str | Path, *, label_key: str | None = "label", allow_empty: bool = False
+) -> list[Layer]:
+    """The objects of a COCO file, a layer an image, or of a GeoJSON file, one layer.
+
+    Args:
+        path: the file.
+        label_key: the GeoJSON property that holds the class; None: classes do not matter.
+        allow_empty: whether it may hold no object.
+
+    Raises:
+        DataError: the file cannot be read, is neither, contradicts itself, or is empty.
+    """
+    layers = _truth_layers(path, label_key)
+    if not allow_empty and not any(len(layer) for layer in layers):
+        raise DataError(
+            f"{path} holds no object, so there is no AP; for images without objects, count the false alarms "
+            "with --allow-empty"
+        )
+    return layers
+
+
+def read_results(
+    paths: Sequence[str | Path], *, truth: str | Path | None = None, label_key: str | None = "label"
+) -> list[Layer]:
+    """Detections from files, folders of files, or both, a layer an image.
+
+    Read are the JSON and GeoJSON of `sodslice run`, PaddleX's JSON of an image, any GeoJSON with the
+    properties `label_key` and `score`, and COCO's results list. In a folder that holds a scene twice, as
+    JSON and as GeoJSON, the JSON is read.
+
+    Args:
+        paths: files and folders.
+        truth: the COCO file whose ids a results list uses.
+        label_key: as in `read_truth`; files of a run always have `label`.
+
+    Raises:
+        DataError: a file cannot be read or holds no detections.
+    """
+    layers = []
+    for path in _files(paths):
+        document = read_json(path)
+        if isinstance(document, list):
+            if truth is None or not isinstance(ids := read_json(truth), dict) or "images" not in ids:
+                raise DataError(f"{path} is a list of COCO results, whose ids need a COCO truth; got {truth}")
+            layers += coco_results(document, str(path), ids)
+        else:
+            layers.append(_result_layer(document, path, label_key))
+    return layers
+
+
+def result_layer(result: RunResult, source: str) -> Layer:
+    """The detections of a run as a layer."""
+    options = result.run.get("options") or {}
+    thresholds = options.get("threshold") or {}
+    return Layer(
+        source,
+        tuple(result.labels),
+        tuple(result.class_names),
+        pixels=result.detections.boxes,
+        scores=result.detections.scores,
+        image=str(result.scene["path"]),
+        size=(int(result.scene["width"]), int(result.scene["height"])),
+        georef=result.georef,
+        floor=max(thresholds.values(), default=None),
+    )
+
+
+def read_region(path: str | Path, *, in_degrees: bool) -> BaseGeometry:
+    """All polygons of a GeoJSON file as one geometry.
+
+    Args:
+        path: the file.
+        in_degrees: whether its coordinates are longitude and latitude (or those of its member `crs`), or
+            scene pixels.
+
+    Raises:
+        DataError: the file cannot be read, is no GeoJSON, or holds no polygon.
+    """
+    document = read_json(path)
+    if isinstance(document, dict) and document.get("type") == "Feature":
+        document = {"type": "FeatureCollection", "features": [document]}
+    elif isinstance(document, dict) and document.get("type") in ("Polygon", "MultiPolygon"):
+        document = {"type": "FeatureCollection", "features": [{"geometry": document}]}
+    if not _is_geojson(document):
+        raise DataError(f"{path} is no GeoJSON with polygons{_has(document)}")
+    shapes = polygons(document, str(path), in_degrees=in_degrees)
+    if not len(shapes):
+        raise DataError(f"{path} holds no polygon; draw at least one region")
+    region: BaseGeometry = shapely.union_all(shapely.make_valid(shapes))
+    return region
+
+
+def read_json(path: str | Path) -> Any:
+    """A parsed JSON file.
+
+    Raises:
+        DataError: it cannot be read or is not JSON.
+    """
+    try:
+        return orjson.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    except orjson.JSONDecodeError as error:
+        raise DataError(f"{path} is not JSON: {error}") from None
+
+
+def _truth_layers(path: str | Path, label_key: str | None) -> list[Layer]:
+    document = read_json(path)
+    if _is_geojson(document):
+        return [geojson_layer(document, str(path), label_key=label_key)]
+    if isinstance(document, dict) and ({"images", "annotations", "categories"} & set(document)):
+        return coco_truth(document, str(path))
+    raise DataError(
+        f"{path} is neither COCO (images, annotations, categories) nor a FeatureCollection{_has(document)}"
+    )
+
+
+def _result_layer(document: Any, path: Path, label_key: str | None) -> Layer:
+    if isinstance(document, dict) and {"run", "scene", "georef"} <= set(document):
+        return result_layer(load_result(path), str(path))
+    if _is_geojson(document):
+        return geojson_layer(document, str(path), label_key=label_key, scored=True)
+    if isinstance(document, dict) and "boxes" in document:
+        return _paddlex_layer(document, str(path))
+    raise DataError(f"{path} holds no detections: no run's result, GeoJSON or COCO results{_has(document)}")
+
+
+def _paddlex_layer(document: Mapping[str, Any], source: str) -> Layer:
+    """What PaddleX's `save_to_json` writes of one image."""
+    rows = document["boxes"]
+    try:
+        names = tuple(str(row["label"]) for row in rows)
+        boxes = np.array([row["coordinate"] for row in rows], dtype=np.float64).reshape(-1, 4)
+        scores = np.array([row["score"] for row in rows], dtype=np.float32)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{source}: each box needs label, score and coordinate: {type(error).__name__} {error}"
+        ) from None
+    image = str(document.get("input_path") or "")
+    return Layer(source, names, distinct(names), pixels=boxes, scores=scores, image=image)
+
+
+def _files(paths: Sequence[str | Path]) -> list[Path]:
+    """Files as given; of folders, those that may be results, sorted, one a stem."""
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            files.append(path)
+            continue
+        inside = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in RESULT_SUFFIXES]
+        if not inside:
+            raise DataError(f"the folder {path} holds no results ({' or '.join(RESULT_SUFFIXES)})")
+        files += {p.with_suffix(""): p for p in inside}.values()  # .json comes after .geojson and stays
+    return files
+
+
+def _is_geojson(document: Any) -> bool:
+    return isinstance(document, dict) and document.get("type") == "FeatureCollection"
+
+
+def _has(document: Any) -> str:
+    """What a file that is not understood holds instead."""
+    if isinstance(document, dict):
+        return f"; it has the keys {', '.join(list(document)[:8]) or 'none'}"
+    return f"; it is a JSON {type(document).__name__}"
+
+
+__all__ = ["NO_CLASS", "read_json", "read_region", "read_results", "read_truth", "result_layer"]
