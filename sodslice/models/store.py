@@ -26,12 +26,14 @@ class StoredModel:
     Args:
         name: what `--model` takes.
         about: one sentence.
-        folder: where it lies; None if it has no files here.
+        folder: where its exported form lies; None if it has no files here.
+        checkpoint: the weights it was exported from, for `train` and `export`; None if not here.
     """
 
     name: str
     about: str
     folder: Path | None = None
+    checkpoint: Path | None = None
 
 
 def _official(name: str, size: int) -> StoredModel:
@@ -47,6 +49,7 @@ MODELS: Mapping[str, StoredModel] = {
             "vehicle-t",
             "ships with sodslice: near-nadir vehicles at about 8-30 cm per pixel",
             SHIPPED / "vehicle-t",
+            SHIPPED / "vehicle-t" / "checkpoint.safetensors",
         ),
         StoredModel("blobs", "bright blobs, without weights: for trying things out"),
         _official("PP-YOLOE_plus_SOD-S", 640),
@@ -93,6 +96,28 @@ def model_info(name_or_path: str | Path) -> ModelInfo:
     if str(name_or_path) == "blobs":
         return BlobDetector().info
     return read_folder(_folder(name_or_path, None)).info
+
+
+def checkpoint_of(name_or_path: str | Path) -> Path:
+    """The checkpoint that a name or a path stands for.
+
+    Raises:
+        ModelError: there is none; the message says where to get it.
+    """
+    path, word = Path(name_or_path), str(name_or_path)
+    stored = MODELS.get(word)
+    if stored is not None and stored.checkpoint is not None:
+        return stored.checkpoint
+    if path.is_dir():
+        raise ModelError(f"{word} is a folder; give a checkpoint, a .safetensors or .pdparams file")
+    if path.exists():
+        return path
+    if stored is None or stored.name == "blobs":
+        raise ModelError(f"there is no checkpoint {word}; give a .safetensors or .pdparams file")
+    raise ModelError(
+        f"{word} is not on this machine; download {OFFICIAL_URL}/official_pretrained_model/"
+        f"{word}_pretrained.pdparams and give that file"
+    )
 
 
 def _folder(name_or_path: str | Path, tile: int | None) -> Path:

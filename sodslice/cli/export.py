@@ -1,0 +1,185 @@
+"""`sodslice export`: a checkpoint as a folder that inference engines can run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from sodslice.cli._shared import set_up_logging, verbosity_flags
+from sodslice.errors import ModelError
+
+PRETRAINED_URL = "https://paddle-model-ecology.bj.bcebos.com/paddlex/official_pretrained_model"
+
+
+def _size(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, int] | None:
+    """(height, width) from `N` or `HxW`."""
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdecimal() for part in parts):
+        raise click.BadParameter(f"{text!r} is no size; write 1024, or height x width as in 768x1024")
+    return int(parts[0]), int(parts[-1])
+
+
+@click.command("export")
+@click.argument("checkpoint")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder to write.")
+@click.option(
+    "--input-size",
+    callback=_size,
+    metavar="N|HxW",
+    help="Pixels that the exported model takes, multiples of 32; the tile size for a 1:1 model.  "
+    "[default: the official one; any size for T]",
+)
+@click.option(
+    "--nms/--raw",
+    default=None,
+    help="Suppress overlaps in the graph, or give all anchors.  [default: --nms; --raw for onnx]",
+)
+@click.option(
+    "--upsample",
+    type=click.Choice(["safe", "official"]),
+    default="safe",
+    show_default=True,
+    help="`safe` is what oneDNN of Paddle 3.3 can run; `official` is what PaddleDetection writes.",
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["paddle", "onnx"]),
+    default="paddle",
+    show_default=True,
+    help="`onnx` needs pip install 'sodslice[onnx]'.",
+)
+@click.option("--architecture", help="S, L, largesize-L or T, where it cannot be told from the tensors.")
+@click.option("--classes", help="Class names in the order of their ids, for example car,truck,bus.")
+@click.option(
+    "--classes-from",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Take them from a COCO .json, an inference .yml, or a .txt of one name a line.",
+)
+@click.option("--name", help="What outputs call the model.")
+@click.option("--threshold", type=click.FloatRange(0, 1), help="Score from which users are shown a box.")
+@click.option(
+    "--gsd", type=click.FloatRange(0, min_open=True), help="Metres per pixel of the training images."
+)
+@click.option("--licence", help="What may be done with the weights, in a sentence.")
+@click.option("--overwrite", is_flag=True, help="Replace what the folder holds now.")
+@verbosity_flags
+def command(checkpoint: str, output: Path, *, verbose: bool, quiet: bool, **flags: Any) -> None:
+    """Export CHECKPOINT as a folder for inference.
+
+    CHECKPOINT is a .safetensors file of `sodslice train` or a .pdparams file of PaddleDetection. The exported
+    model is compared with the network before the folder appears.
+    """
+    set_up_logging(verbose=verbose, quiet=quiet)
+    path = _checkpoint(checkpoint)
+    names = _class_names(flags["classes"], flags["classes_from"])
+
+    from sodslice.engines.paddle import import_paddle
+
+    import_paddle()
+    from sodslice.ppyoloe.export import export_folder, settings_of
+    from sodslice.ppyoloe.onnx import export_onnx, require_converter
+    from sodslice.ppyoloe.weights import load_network
+
+    onnx = flags["kind"] == "onnx"
+    if onnx:
+        require_converter()
+    network, metadata = load_network(path, architecture=flags["architecture"], class_names=names)
+    config = network.config
+    size = flags["input_size"]
+    if size is None and config.input_size is not None:
+        size = (config.input_size, config.input_size)
+    settings = settings_of(metadata, size)
+    said = {"gsd_m": flags["gsd"], "licence": flags["licence"]}
+    settings = replace(
+        settings,
+        nms=not onnx if flags["nms"] is None else flags["nms"],
+        upsample=flags["upsample"],
+        model_name=flags["name"] or settings.model_name,
+        draw_threshold=settings.draw_threshold if flags["threshold"] is None else flags["threshold"],
+        facts={**settings.facts, **{name: value for name, value in said.items() if value is not None}},
+    )
+    write = export_onnx if onnx else export_folder
+    agreement = write(network, output, settings, overwrite=flags["overwrite"])
+    mebibytes = sum(file.stat().st_size for file in output.iterdir()) / 2**20
+    words = f"{size[1]} x {size[0]} pixels" if size else "tiles of any size"
+    click.echo(
+        f"exported {config.name} with {config.num_classes} classes for {words} to {output}: "
+        f"{mebibytes:.1f} MiB, equal to the network within {agreement.box_px:.1g} px and "
+        f"{agreement.score:.1g} score"
+    )
+
+
+def _checkpoint(word: str) -> Path:
+    """The checkpoint that a path names; a bare official name is told where its weights are."""
+    path = Path(word)
+    if path.is_dir():
+        raise ModelError(f"{word} is a folder; an export starts from a .safetensors or .pdparams file")
+    if path.exists():
+        return path
+
+    from sodslice.models import MODELS
+
+    stored = MODELS.get(word)
+    if stored is None or word == "blobs":
+        raise ModelError(f"there is no checkpoint {word}; give a .safetensors or .pdparams file")
+    if stored.folder is not None:
+        raise ModelError(
+            f"{word} is exported already, in {stored.folder}; an export starts from a checkpoint"
+        )
+    raise ModelError(
+        f"{word} is not on this machine; download {PRETRAINED_URL}/{word}_pretrained.pdparams "
+        "and give that file"
+    )
+
+
+def _class_names(listed: str | None, file: Path | None) -> tuple[str, ...] | None:
+    if listed and file:
+        raise click.UsageError("--classes and --classes-from say the same thing; give one of them")
+    if listed:
+        return tuple(name.strip() for name in listed.split(","))
+    return None if file is None else names_in(file)
+
+
+def names_in(file: Path) -> tuple[str, ...]:
+    """Class names in the order of their ids: COCO categories, a `label_list`, or the lines of a text.
+
+    Raises:
+        ModelError: the file holds no names.
+    """
+    try:
+        names = _READERS.get(file.suffix, str.splitlines)(file.read_text(encoding="utf-8"))
+        words = tuple(name.strip() for name in names if name.strip())
+    except (ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+        raise ModelError(
+            f"{file} holds no class names ({' '.join(str(error).split())}); give a COCO .json with "
+            "`categories`, a .yml with `label_list`, or a .txt of one name a line"
+        ) from None
+    if not words:
+        raise ModelError(f"{file} holds no class names; write one a line")
+    return words
+
+
+def _coco_names(text: str) -> list[str]:
+    categories = sorted(json.loads(text)["categories"], key=lambda category: int(category["id"]))
+    return [category["name"] for category in categories]
+
+
+def _label_list(text: str) -> list[str]:
+    names: list[str] = yaml.safe_load(text)["label_list"]
+    return names
+
+
+_READERS: Mapping[str, Callable[[str], list[str]]] = {
+    ".json": _coco_names,
+    ".yml": _label_list,
+    ".yaml": _label_list,
+}
