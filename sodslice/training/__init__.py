@@ -1,0 +1,1 @@
+"""Training: COCO sets and scenes in, a checkpoint out."""
