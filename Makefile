@@ -4,14 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: install check test test-slow demo bench notebooks clean
+.PHONY: install check test test-slow fuzz demo bench notebooks clean
 
 install: $(INSTALLED)
 
 $(INSTALLED): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable ".[dev,train,notebooks]"
+	$(BIN)/python -m pip install --quiet --editable ".[dev,train,notebooks,vector]"
 	touch $@
 
 check: install
@@ -26,6 +26,9 @@ test: install
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
+
+fuzz: install
+	$(BIN)/python -m tests.fuzz 2000 $(VENV)/fuzz
 
 demo: install
 	$(BIN)/sodslice demo --output demo-out

@@ -13,11 +13,10 @@ import numpy.typing as npt
 Boxes = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
 Labels = npt.NDArray[np.integer]
+Mask = npt.NDArray[np.bool_]
 
 _MOST_CELLS = 1 << 20
 """Resolution of the pair search along each axis; a coarser one only means more candidates."""
-
-_NO_AREA = np.iinfo(np.int32).max
 
 
 def area(boxes: Boxes) -> npt.NDArray[np.float64]:
@@ -67,6 +66,7 @@ def touching_pairs(
     *,
     groups: Labels | None = None,
     owners: Labels | None = None,
+    askers: Mask | None = None,
     least_iou: float = 0.0,
     piece: int = 1 << 20,
 ) -> Iterator[tuple[Rows, Rows]]:
@@ -79,26 +79,25 @@ def touching_pairs(
         boxes: `(N, 4)` float64, pixel edges.
         groups: `(N,)` integers; only boxes of one group make a pair. None: all are of one group.
         owners: `(N,)` integers; only boxes of different owners make a pair. None: each has its own.
+        askers: `(N,)`; only pairs (i, j) of which i is an asker and j is not. None: all pairs.
         least_iou: pairs whose sides alone rule out this intersection over union may be left out.
         piece: how many candidates are looked at together; bounds the memory, not the result.
 
     Yields:
-        Rows `(i, j)`, each `(K,)`.
+        Rows `(i, j)`, each `(K,)`, in no particular order.
     """
-    groups = np.zeros(len(boxes), np.int64) if groups is None else np.unique(groups, return_inverse=True)[1]
-    owners = np.arange(len(boxes)) if owners is None else owners
-    levels = _levels(boxes, groups, owners)
-    for k, level in enumerate(levels):
-        for other in levels[k:]:
-            if not level.may_overlap(other, least_iou):
-                continue
-            few, many = (level, other) if level.lookups(other) <= other.lookups(level) else (other, level)
-            for i, j in few.candidates(many, piece):
-                kept = intersection(boxes[i], boxes[j]) > 0
-                kept &= owners[i] != owners[j]
-                if few is many:  # both boxes may find each other: the one further left reports the pair
-                    kept &= (boxes[i, 0] < boxes[j, 0]) | ((boxes[i, 0] == boxes[j, 0]) & (i < j))
-                yield i[kept], j[kept]
+    if groups is not None:
+        groups = np.unique(groups, return_inverse=True)[1].reshape(-1)
+    for few, many in _level_pairs(boxes, groups, owners, askers, least_iou=least_iou):
+        for i, j in few.candidates(many, piece):
+            one, other = boxes.take(i, axis=0), boxes.take(j, axis=0)
+            kept = intersection(one, other) > 0
+            if owners is not None:
+                kept &= owners.take(i) != owners.take(j)
+            if few is many:  # both boxes may find each other: the one further left reports the pair
+                kept &= (one[:, 0] < other[:, 0]) | ((one[:, 0] == other[:, 0]) & (i < j))
+            i, j = i[kept], j[kept]
+            yield (j, i) if askers is not None and len(i) and not askers[i[0]] else (i, j)
 
 
 class _Level:
@@ -107,30 +106,39 @@ class _Level:
     A strip is as high as the highest box, so a box reaches into the next strip at most.
     """
 
-    def __init__(self, rows: Rows, boxes: Boxes, groups: Labels, owners: Labels) -> None:
-        own = boxes[rows]
-        sides = own[:, 2:] - own[:, :2]
-        self.smallest, self.largest = sides.min(axis=0), sides.max(axis=0)
-        self.origin = own[:, :2].min(axis=0)
-        extent = own[:, :2].max(axis=0) - self.origin
-        self.cell = np.maximum(self.largest * (1 / 32, 1), extent / _MOST_CELLS)
+    def __init__(self, rows: Rows, boxes: Boxes, groups: Labels | None, owners: Labels | None) -> None:
+        own = boxes.take(rows, axis=0)
+        x, y = own[:, 0], own[:, 1]
+        width, height = own[:, 2] - x, own[:, 3] - y
+        # The last bits of a side may be lost; a slack keeps the boxes that just touch.
+        slack = 4 * np.spacing(np.abs(own).max())
+        self.smallest = np.array([width.min(), height.min()])
+        self.largest = np.array([width.max(), height.max()]) + slack
+        self.origin = np.array([x.min(), y.min()])
+        extent = np.array([x.max(), y.max()]) - self.origin
+        bits = 31 if groups is None else (62 - int(groups.max()).bit_length()) // 2
+        self.cell = np.maximum(self.largest * (1 / 32, 1), extent / min(1 << bits, _MOST_CELLS))
         self.columns, self.strips = (int(n) + 1 for n in extent // self.cell)
-        keys = self._keys(groups[rows], self._cells(own[:, 1], 1), own[:, 0])
-        order = np.argsort(keys, kind="stable")
-        self.rows, self.keys, self.boxes = rows[order], keys[order], own[order]
-        self.groups, self.owners = groups[self.rows], owners[self.rows]
-        ends = np.append(np.flatnonzero(self.owners[1:] != self.owners[:-1]) + 1, len(rows))
-        self.owner_ends = np.repeat(ends, np.diff(ends, prepend=0))
+        group = None if groups is None else groups[rows]
+        keys = self.keys_of(group, self.cells(y, 1), x)
+        order = np.argsort(keys)
+        self.rows, self.keys, self.boxes = rows[order], keys[order], own.take(order, axis=0)
+        self.groups = None if group is None else group[order]
+        self.owners = None if owners is None else owners[self.rows]
+        self.owner_ends = None if self.owners is None else _run_ends(self.owners)
 
-    def _cells(self, values: npt.NDArray[np.float64], axis: int) -> npt.NDArray[np.int64]:
+    def cells(self, values: npt.NDArray[np.float64], axis: int) -> npt.NDArray[np.int64]:
         """Steps (axis 0) or strips (axis 1) that hold coordinates `(K,)`, the outer ones clamped."""
         last = (self.columns, self.strips)[axis] - 1
-        return np.clip((values - self.origin[axis]) // self.cell[axis], 0, last).astype(np.int64)
+        steps: npt.NDArray[np.float64] = (values - self.origin[axis]) * (1 / self.cell[axis])
+        return steps.clip(0, last).astype(np.int64)
 
-    def _keys(
-        self, groups: Labels, strips: npt.NDArray[np.int64], x: npt.NDArray[np.float64]
+    def keys_of(
+        self, groups: Labels | None, strips: npt.NDArray[np.int64], x: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.int64]:
-        return (groups * self.strips + strips) * self.columns + self._cells(x, 0)
+        """Sort keys `(K,)` of places, ascending with x within a strip of a group."""
+        keys = strips * self.columns + self.cells(x, 0)
+        return keys if groups is None else keys + groups * (self.strips * self.columns)
 
     def may_overlap(self, other: _Level, least_iou: float) -> bool:
         """False when the sides rule out the IoU: no side of the union is longer than side / IoU."""
@@ -141,50 +149,73 @@ class _Level:
 
     def lookups(self, other: _Level) -> float:
         """About how many strips of the other level this level's boxes ask for."""
-        return len(self.rows) * (2.0 + self.largest[1] / other.cell[1])
+        return len(self.rows) * float(2.0 + self.largest[1] / other.cell[1])
 
     def candidates(self, other: _Level, piece: int) -> Iterator[tuple[Rows, Rows]]:
         """Rows `(i, j)` of this level and of the other that may share area."""
+        at_once = max(1, piece // (3 + int(self.largest[1] / other.cell[1])))
+        for start in range(0, len(self.rows), at_once):
+            part = slice(start, start + at_once)
+            asker, low, count = self._ranges(other, part)
+            for first, last in pieces(count, piece):
+                at, found = spread(low[first:last], count[first:last])
+                yield self.rows[part][asker[first:last]].take(at), other.rows.take(found)
+
+    def _ranges(self, other: _Level, part: slice) -> tuple[Rows, Rows, Rows]:
+        """Where the neighbours of some boxes lie in the other level: box of the part, first row, count."""
         # Within a level it is enough that the box further left finds the other.
         reach = 0.0 if other is self else other.largest[0]
-        per_box = 3 + int(self.largest[1] // other.cell[1])
-        rows_at_once = max(1, piece // per_box)
-        for start in range(0, len(self.rows), rows_at_once):
-            part = slice(start, start + rows_at_once)
-            box, owner = self.boxes[part], self.owners[part]
-            top = other._cells(box[:, 1] - other.largest[1], 1)
-            count = other._cells(box[:, 3], 1) - top + 1
-            asker, strip = _expand(top, count)
-            group = self.groups[part][asker]
-            low = np.searchsorted(other.keys, other._keys(group, strip, box[asker, 0] - reach))
-            high = np.searchsorted(other.keys, other._keys(group, strip, box[asker, 2]), side="right")
-            one_owner = other.owner_ends.take(low, mode="clip") >= high
-            same = other.owners.take(low, mode="clip") == owner[asker]
-            wanted = (high > low) & ~(one_owner & same)
-            asker, low, count = asker[wanted], low[wanted], (high - low)[wanted]
-            for first, last in _pieces(count, piece):
-                at, found = _expand(low[first:last], count[first:last])
-                yield self.rows[part][asker[first:last]][at], other.rows[found]
+        box = self.boxes[part]
+        top = other.cells(box[:, 1] - other.largest[1], 1)
+        asker, strip = spread(top, other.cells(box[:, 3], 1) - top + 1)
+        group = None if self.groups is None else self.groups[part].take(asker)
+        low = np.searchsorted(other.keys, other.keys_of(group, strip, (box[:, 0] - reach).take(asker)))
+        high = np.searchsorted(other.keys, other.keys_of(group, strip, box[:, 2].take(asker)), side="right")
+        wanted = high > low
+        if self.owners is not None and other.owners is not None and other.owner_ends is not None:
+            # Most boxes deep inside a tile have neighbours of their own tile only.
+            of_one = other.owner_ends.take(low, mode="clip") >= high
+            wanted &= ~(of_one & (other.owners.take(low, mode="clip") == self.owners[part].take(asker)))
+        return asker[wanted], low[wanted], (high - low)[wanted]
 
 
-def _levels(boxes: Boxes, groups: Labels, owners: Labels) -> list[_Level]:
-    """The boxes that have an area, split by the power of two of their longer side."""
-    sides = boxes[:, 2:] - boxes[:, :2]
-    exponent = np.frexp(sides.max(axis=1, initial=0.0))[1]
-    exponent[(sides <= 0).any(axis=1)] = _NO_AREA
-    values = np.unique(exponent)
-    return [_Level(np.flatnonzero(exponent == e), boxes, groups, owners) for e in values if e != _NO_AREA]
+def _level_pairs(
+    boxes: Boxes, groups: Labels | None, owners: Labels | None, askers: Mask | None, *, least_iou: float
+) -> Iterator[tuple[_Level, _Level]]:
+    """The levels to compare, the one that needs fewer lookups first."""
+    everything = np.ones(len(boxes), bool)
+    ones = _levels(boxes, groups, owners, everything if askers is None else askers)
+    others = ones if askers is None else _levels(boxes, groups, owners, ~askers)
+    for k, one in enumerate(ones):
+        for other in others[k:] if askers is None else others:
+            if one.may_overlap(other, least_iou):
+                yield (one, other) if one.lookups(other) <= other.lookups(one) else (other, one)
 
 
-def _expand(start: npt.NDArray[np.int64], count: npt.NDArray[np.int64]) -> tuple[Rows, npt.NDArray[np.int64]]:
-    """Each range start[k] .. start[k] + count[k] - 1 written out: `(k, value)`, both `(sum(count),)`."""
+def _levels(boxes: Boxes, groups: Labels | None, owners: Labels | None, chosen: Mask) -> list[_Level]:
+    """Those of the chosen boxes that have an area, split by the power of two of their longer side."""
+    width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+    exponent = np.frexp(np.maximum(width, height))[1]
+    chosen = chosen & (width > 0) & (height > 0)
+    split = [np.flatnonzero(chosen & (exponent == e)) for e in np.unique(exponent[chosen])]
+    return [_Level(rows, boxes, groups, owners) for rows in split]
+
+
+def _run_ends(values: Labels) -> Rows:
+    """For each position the end of its run of equal values."""
+    ends = np.append(np.flatnonzero(values[1:] != values[:-1]) + 1, len(values))
+    return np.repeat(ends, np.diff(ends, prepend=0))
+
+
+def spread(start: Rows, count: Rows) -> tuple[Rows, Rows]:
+    """Ranges start[k] .. start[k] + count[k] - 1 written out: k and value, both `(sum(count),)`."""
     which = np.repeat(np.arange(len(count)), count)
     before = np.cumsum(count) - count
-    return which, np.arange(len(which)) + (start - before)[which]
+    return which, np.arange(len(which)) + (start - before).take(which)
 
 
-def _pieces(count: npt.NDArray[np.int64], piece: int) -> Iterator[tuple[int, int]]:
-    """Slices of the ranges that hold about `piece` values together, one range at least."""
+def pieces(count: Rows, piece: int) -> Iterator[tuple[int, int]]:
+    """First and last + 1 of ranges that hold at most `piece` values together, but at least one range."""
     total = np.cumsum(count)
     first = 0
     while first < len(count):

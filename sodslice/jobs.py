@@ -10,10 +10,10 @@ from typing import Any
 
 from sodslice.detector import Detector
 from sodslice.errors import GeoRefError, OutputError, SceneError, SodsliceError
+from sodslice.georef import GeoRef
 from sodslice.options import Options
-from sodslice.pipeline import as_detector, as_options, detect_scene
+from sodslice.pipeline import as_detector, as_options, detect_scene, open_with
 from sodslice.result import RunResult
-from sodslice.scene import open_scene
 from sodslice.writers import check_output
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def run_many(
     scenes, root = _listed(paths)
     stems = output_stems(scenes, root)
     if output is not None:
-        check_output(Path(output) / "any.json", on_map=False)
+        check_output(Path(output) / "any.json", georef=GeoRef())
     detector = as_detector(model, settings)
     failures: dict[Path, SodsliceError] = {}
     for path, stem in zip(scenes, stems, strict=True):
@@ -126,7 +126,7 @@ def output_stems(scenes: list[Path], root: Path | None = None) -> list[str]:
 def _run_one(
     path: Path, detector: Detector, options: Options, *, output: Path | None, progress: SceneProgress | None
 ) -> RunResult:
-    scene = open_scene(path, bands=options.bands)
+    scene = open_with(path, options)
     try:
         suffix = ".geojson" if scene.georef.on_map else ".json"
         outputs = [] if output is None else [Path(f"{output}{suffix}")]

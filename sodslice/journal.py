@@ -172,6 +172,7 @@ class Journal:
         self._file = _open_locked(path)
         try:
             self.contents = self._begin(orjson.loads(orjson.dumps(head)), fresh=fresh)
+            self._holds_tiles = bool(self.contents.tables or self.contents.empty)
             self._write(_record(b"HOLD", 0, orjson.dumps(_holder())))
             self.sync()
         except BaseException:
@@ -206,6 +207,7 @@ class Journal:
         Raises:
             OutputError: the disk is full, or the file is gone.
         """
+        self._holds_tiles = True
         records = [_record(b"TILE", tile_id, _pack(found)) for tile_id, found in tables]
         records += [_record(b"NONE", tile_id, b"") for tile_id in empty]
         self._write(b"".join(records))
@@ -254,6 +256,8 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if not self._holds_tiles:
+            self.path.unlink(missing_ok=True)  # nothing was done that a rerun could save
         self.close()
 
     def _write(self, content: bytes) -> None:

@@ -7,22 +7,20 @@ the fields of `Options`.
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sodslice import checks
+from sodslice.checks import Check, Thresholds
 from sodslice.errors import OptionError, did_you_mean
-
-Thresholds = tuple[tuple[str, float], ...]
-"""Scores by class name; "" stands for all classes that are not named. Empty: the model's own."""
 
 MERGE_METHODS = ("seam", "nms", "none", "sahi-nms", "sahi-nmm", "sahi-greedy-nmm")
 
 ON_ERROR = ("fail", "skip")
 
-ALL_CLASSES = ""
+ALL_CLASSES = checks.ALL_CLASSES
 
 
 @dataclass(frozen=True)
@@ -44,124 +42,13 @@ class Setting:
 
     help: str
     group: str
-    check: Callable[[Any], Any]
+    check: Check
     shown_default: str | None = None
     repeatable: bool = False
     choices: tuple[str, ...] = ()
     switch: bool = False
     changes_result: bool = True
     changes_tiles: bool = False
-
-
-def _whole(low: int, high: int | None = None) -> Callable[[Any], int]:
-    def check(value: Any) -> int:
-        number = _number(value)
-        if number != int(number) or number < low or (high is not None and number > high):
-            raise ValueError(f"a whole number from {low}" + ("" if high is None else f" to {high}"))
-        return int(number)
-
-    return check
-
-
-def _real(low: float, high: float = math.inf) -> Callable[[Any], float]:
-    def check(value: Any) -> float:
-        number = _number(value)
-        if not low <= number <= high:
-            raise ValueError(f"a number from {low:g}" + ("" if math.isinf(high) else f" to {high:g}"))
-        return number
-
-    return check
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool):
-        raise ValueError("a number")  # noqa: TRY004 -- the caller turns it into an OptionError
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise ValueError("a number") from None
-    if not math.isfinite(number):
-        raise ValueError("a finite number")
-    return number
-
-
-def _optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda value: None if value is None or value == "auto" else check(value)
-
-
-def _overlap(value: Any) -> float:
-    number = _number(value)
-    if number < 0 or (number >= 1 and number != int(number)):
-        raise ValueError("a share from 0 to below 1, or whole pixels from 1")
-    return number
-
-
-def _word(value: Any) -> str:
-    if not isinstance(value, (str, Path)) or not str(value):
-        raise ValueError("a word")
-    return str(value)
-
-
-def _one_of(words: tuple[str, ...]) -> Callable[[Any], str]:
-    def check(value: Any) -> str:
-        if value not in words:
-            raise ValueError("one of " + ", ".join(words))
-        return str(value)
-
-    return check
-
-
-def _yes_no(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("true or false")  # noqa: TRY004
-    return value
-
-
-def _words(value: Any) -> tuple[str, ...]:
-    items = [value] if isinstance(value, (str, int)) else list(value or ())
-    words = [w.strip() for item in items for w in str(item).split(",")]
-    if not all(words):
-        raise ValueError("names or ids, parted by commas")
-    return tuple(words)
-
-
-def _bands(value: Any) -> tuple[int, ...] | None:
-    if value is None or value in ("auto", ()):
-        return None
-    parts = value.split(",") if isinstance(value, str) else [value] if isinstance(value, int) else list(value)
-    try:
-        bands = tuple(int(part) for part in parts)
-    except (TypeError, ValueError):
-        bands = ()
-    if len(bands) not in (1, 3) or min(bands) < 1:
-        raise ValueError("one band or three, counted from 1, for example 4,3,2")
-    return bands
-
-
-def _thresholds(value: Any) -> Thresholds:
-    """From a number, `class=number` texts, a mapping, or a list of those."""
-    pairs: dict[str, float] = {}
-    for name, score in _threshold_pairs(value):
-        number = _number(score)
-        if not 0 <= number <= 1:
-            raise ValueError("a score from 0 to 1, or class=score")
-        pairs[name] = number
-    return tuple(sorted(pairs.items()))
-
-
-def _threshold_pairs(value: Any) -> Iterable[tuple[str, Any]]:
-    if value is None:
-        return []
-    if isinstance(value, Mapping):
-        return [("" if name in ("all", "") else str(name), score) for name, score in value.items()]
-    if isinstance(value, str):
-        name, equals, score = value.rpartition("=")
-        return [(name.strip(), score)] if equals else [(ALL_CLASSES, value)]
-    if isinstance(value, (list, tuple)):
-        if len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], float):
-            return [(value[0], value[1])]
-        return [pair for item in value for pair in _threshold_pairs(item)]
-    return [(ALL_CLASSES, value)]
 
 
 def _setting(default: Any, setting: Setting) -> Any:
@@ -181,7 +68,7 @@ class Options:
         Setting(
             "A name that `sodslice models` lists, a folder with an exported model, or a checkpoint.",
             "Model",
-            _word,
+            checks.word,
         ),
     )
     threshold: Thresholds = _setting(
@@ -189,20 +76,20 @@ class Options:
         Setting(
             "Lowest score that is kept after the merge: a number, or class=number.",
             "Model",
-            _thresholds,
+            checks.thresholds,
             "the model's own",
             repeatable=True,
         ),
     )
     classes: tuple[str, ...] = _setting(
-        (), Setting("Names or ids of the classes to keep.", "Model", _words, "all", repeatable=True)
+        (), Setting("Names or ids of the classes to keep.", "Model", checks.words, "all", repeatable=True)
     )
     tile: int | None = _setting(
         None,
         Setting(
             "Tile side in scene pixels.",
             "Tiles",
-            _optional(_whole(32)),
+            checks.optional(checks.whole(32)),
             "the model's input size; 1024 where it takes any",
             changes_tiles=True,
         ),
@@ -212,46 +99,147 @@ class Options:
         Setting(
             "Overlap of neighbouring tiles: below 1 a share of the tile, from 1 on pixels.",
             "Tiles",
-            _overlap,
+            checks.overlap,
             changes_tiles=True,
         ),
     )
     merge: str = _setting(
-        "nms",
+        "seam",
         Setting(
-            "How boxes of several tiles are joined.", "Merge", _one_of(MERGE_METHODS), choices=MERGE_METHODS
+            "How boxes of several tiles are joined.",
+            "Merge",
+            checks.one_of(MERGE_METHODS),
+            choices=MERGE_METHODS,
         ),
     )
     iou: float = _setting(
-        0.5, Setting("Overlap (IoU) from which two boxes are one object.", "Merge", _real(0.01, 1))
+        0.5, Setting("Overlap (IoU) from which two boxes are one object.", "Merge", checks.real(0.01, 1))
     )
     class_agnostic: bool = _setting(
-        False, Setting("Join boxes of different classes too.", "Merge", _yes_no, switch=True)
+        False, Setting("Join boxes of different classes too.", "Merge", checks.yes_no, switch=True)
     )
     bands: tuple[int, ...] | None = _setting(
         None,
         Setting(
             "One band (grey) or three (red,green,blue), counted from 1.",
             "Pixels",
-            _bands,
+            checks.bands,
             "by the file",
             changes_tiles=True,
         ),
     )
-    device: str = _setting("auto", Setting("cpu, gpu, gpu:1, xpu, npu, ...", "Machine", _word))
-    batch: int = _setting(1, Setting("Tiles per call of the model.", "Machine", _whole(1, 256)))
+    stretch: str = _setting(
+        "auto",
+        Setting(
+            "How levels become 8 bits, the same for all of a scene: auto (uint8 as it is, others by the "
+            "percentiles 2,98), none, LOW,HIGH percentiles, or minmax:A,B levels.",
+            "Pixels",
+            checks.stretch,
+            changes_tiles=True,
+        ),
+    )
+    nodata: float | str | None = _setting(
+        None,
+        Setting(
+            "The value that hides pixels, nan, or none for no value at all.",
+            "Pixels",
+            checks.nodata,
+            "the file's",
+            changes_tiles=True,
+        ),
+    )
+    allow_vrt: bool = _setting(
+        False,
+        Setting(
+            "Read VRTs and other files that point to images outside their own folder.",
+            "Pixels",
+            checks.yes_no,
+            switch=True,
+            changes_result=False,
+        ),
+    )
+    aoi: str | None = _setting(
+        None,
+        Setting(
+            "Area of interest: a vector file with polygons, or WKT. An object counts by its centre.",
+            "Place",
+            checks.optional(checks.word),
+            "all of the scene",
+            changes_tiles=True,
+        ),
+    )
+    window: tuple[int, ...] | None = _setting(
+        None,
+        Setting(
+            "x,y,width,height in scene pixels. An object counts by its centre.",
+            "Place",
+            checks.window,
+            "all of the scene",
+            changes_tiles=True,
+        ),
+    )
+    gsd: float | None = _setting(
+        None,
+        Setting(
+            "Metres per pixel at which the model looks: the scene is resampled as it is read.",
+            "Place",
+            checks.optional(checks.positive),
+            "the scene's own",
+            changes_tiles=True,
+        ),
+    )
+    rpc_height: float | None = _setting(
+        None,
+        Setting(
+            "Metres above the ellipsoid at which a scene lies that is placed by RPCs only.",
+            "Place",
+            checks.optional(checks.finite),
+            "the RPCs' own middle",
+            changes_tiles=True,
+        ),
+    )
+    min_size: float | None = _setting(
+        None,
+        Setting(
+            "Drop objects whose longer side is below this, in metres; in pixels where the scene has no CRS.",
+            "Place",
+            checks.optional(checks.real(0)),
+            "no limit",
+        ),
+    )
+    max_size: float | None = _setting(
+        None,
+        Setting(
+            "Drop objects whose longer side is above this, in metres; in pixels where the scene has no CRS.",
+            "Place",
+            checks.optional(checks.positive),
+            "no limit",
+        ),
+    )
+    pixel_coords: bool = _setting(
+        False,
+        Setting(
+            "Write GeoJSON in scene pixels, for scenes without longitude and latitude.",
+            "Output",
+            checks.yes_no,
+            switch=True,
+        ),
+    )
+    device: str = _setting("auto", Setting("cpu, gpu, gpu:1, xpu, npu, ...", "Machine", checks.word))
+    batch: int = _setting(1, Setting("Tiles per call of the model.", "Machine", checks.whole(1, 256)))
     threads: int | None = _setting(
-        None, Setting("CPU threads of the model.", "Machine", _optional(_whole(1, 1024)), "all cores")
+        None,
+        Setting("CPU threads of the model.", "Machine", checks.optional(checks.whole(1, 1024)), "all cores"),
     )
     readers: int = _setting(
-        2, Setting("Threads that read tiles ahead.", "Machine", _whole(1, 64), changes_result=False)
+        2, Setting("Threads that read tiles ahead.", "Machine", checks.whole(1, 64), changes_result=False)
     )
     on_error: str = _setting(
         "fail",
         Setting(
             "What to do about a tile that cannot be read: fail, or skip it and list it in the output.",
             "Survival",
-            _one_of(ON_ERROR),
+            checks.one_of(ON_ERROR),
             choices=ON_ERROR,
         ),
     )
@@ -260,7 +248,7 @@ class Options:
         Setting(
             "Start over, even if a run of the same output was interrupted.",
             "Survival",
-            _yes_no,
+            checks.yes_no,
             switch=True,
             changes_result=False,
         ),
@@ -270,7 +258,7 @@ class Options:
         Setting(
             "Keep every tile's detections beside the output, for `sodslice merge`.",
             "Survival",
-            _yes_no,
+            checks.yes_no,
             switch=True,
             changes_result=False,
         ),
@@ -283,6 +271,10 @@ class Options:
                 object.__setattr__(self, field.name, setting_of(field).check(value))
             except (ValueError, TypeError) as error:
                 raise OptionError(f"{flag_of(field.name)} must be {error}, got {value!r}") from None
+        if self.min_size is not None and self.max_size is not None and self.min_size > self.max_size:
+            raise OptionError(
+                f"--min-size must not be above --max-size, got {self.min_size:g} and {self.max_size:g}"
+            )
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Options:

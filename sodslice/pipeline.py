@@ -18,15 +18,18 @@ from sodslice._version import __version__
 from sodslice.batches import Reading
 from sodslice.detections import Detections
 from sodslice.detector import Detector, ModelInfo
-from sodslice.errors import GeoRefError, ModelError, OptionError
+from sodslice.errors import GeoRefError, ModelError, OptionError, SceneError
+from sodslice.extent import restrict
 from sodslice.journal import Journal
 from sodslice.merging import merge
 from sodslice.models import load_model
 from sodslice.options import Options, load_options
 from sodslice.result import RunResult
 from sodslice.scene import Scene, open_scene
+from sodslice.scene.layout import block_cache
 from sodslice.sweep import FailedTile, Progress, Swept, scene_identity, sweep
-from sodslice.tiles import Tile, overlap_px, plan_tiles
+from sodslice.tiles import Tile, overlap_px
+from sodslice.view import Frame, View, counting, scale_note, view_of
 from sodslice.writers import check_output, write
 
 log = logging.getLogger(__name__)
@@ -61,15 +64,31 @@ def run(
     """
     settings = as_options(options)
     outputs = [output] if isinstance(output, (str, Path)) else list(output)
-    opened = open_scene(scene, bands=settings.bands)
+    opened = open_with(scene, settings)
     try:
         for path in outputs:
-            check_output(path, on_map=opened.georef.on_map)
+            check_output(path, georef=opened.georef, pixel_coords=settings.pixel_coords)
         detector = as_detector(model, settings)
         return detect_scene(opened, detector, settings, outputs=outputs, progress=progress)
     finally:
         if opened is not scene:
             opened.close()
+
+
+def open_with(scene: str | Path | np.ndarray[Any, Any] | Scene, options: Options) -> Scene:
+    """Open a scene as the options say; one that is open already stays as it is.
+
+    Raises:
+        SceneError: see `open_scene`.
+    """
+    return open_scene(
+        scene,
+        bands=options.bands,
+        stretch=options.stretch,
+        nodata=options.nodata,
+        rpc_height=options.rpc_height,
+        allow_vrt=options.allow_vrt,
+    )
 
 
 def detect_scene(
@@ -85,8 +104,9 @@ def detect_scene(
     What the detector saw is kept in a journal beside the first output until all outputs are written, so
     that a run that was interrupted goes on when it is run again.
     """
-    with _journal(scene, detector, options, outputs) as journal:
-        result = _result(scene, detector, options, journal=journal, progress=progress)
+    view = view_with(scene, options, tile_side(options, detector))
+    with _journal(view, detector, options, outputs) as journal:
+        result = _result(scene, view, detector, options, journal=journal, progress=progress)
         for path in outputs:
             write(result, path)
         if journal is not None:
@@ -94,11 +114,26 @@ def detect_scene(
     return result
 
 
+def view_with(scene: Scene, options: Options, side: int) -> View:
+    """What a run looks at, as the options say.
+
+    Args:
+        scene: as it was opened.
+        options: overlap, gsd, window and aoi apply.
+        side: of a tile in pixels that the detector sees.
+
+    Raises:
+        SodsliceError: see `view_of` and `restrict`.
+    """
+    within = restrict(scene.georef, (scene.width, scene.height), window=options.window, aoi=options.aoi)
+    return view_of(scene, tile=side, overlap=options.overlap, gsd=options.gsd, within=within)
+
+
 def _journal(
-    scene: Scene, detector: Detector, options: Options, outputs: Sequence[str | Path]
+    view: View, detector: Detector, options: Options, outputs: Sequence[str | Path]
 ) -> AbstractContextManager[Journal | None]:
     """The journal of a run; none where nothing is written, or scene or model have no identity."""
-    identity = scene_identity(scene)
+    identity = scene_identity(view.scene)
     if not (outputs and identity and detector.info.sha256):
         if options.keep_raw:
             raise OptionError(
@@ -112,6 +147,7 @@ def _journal(
         "engine": detector.engine,
         **options.tile_settings(),
         "tile": tile_side(options, detector),
+        "polygons of the aoi": view.within.aoi_sha256,
     }
     return Journal(Path(f"{outputs[0]}{JOURNAL_SUFFIX}"), head, fresh=options.fresh)
 
@@ -165,6 +201,7 @@ def tile_side(options: Options, detector: Detector) -> int:
 
 def _result(
     scene: Scene,
+    view: View,
     detector: Detector,
     options: Options,
     *,
@@ -177,8 +214,8 @@ def _result(
     info = detector.info
     side = tile_side(options, detector)
     settings = _resolved(options, detector)
-    tiles = plan_tiles(scene.width, scene.height, tile=side, overlap=options.overlap)
-    notes = list(scene.notes) + _resize_note(side, detector)
+    tiles = view.reading.tiles
+    notes = [*view.notes, *_resize_note(side, detector), *_scale_note(view, side, detector)]
     for note in notes:
         log.warning(note)
     reading = Reading(
@@ -187,11 +224,14 @@ def _result(
         options.readers,
         skip_failed=options.on_error == "skip",
     )
-    with clock.stage("sweep"):
-        swept = sweep(scene, tiles, detector, reading, journal=journal, progress=progress)
+    with clock.stage("sweep"), block_cache(view.reading.cache_bytes):
+        swept = sweep(view.scene, tiles, detector, reading, journal=journal, progress=progress)
     _warn_of_limits(swept, detector, settings)
     with clock.stage("merge"):
-        found = merged(swept.on_scene(tiles), tiles, info, settings, size=(scene.width, scene.height))
+        found = merged(swept.on_scene(view.tiles), view.tiles, info, settings, frame=view.frame)
+        found = counting(
+            found, scene.georef, within=view.within, min_size=options.min_size, max_size=options.max_size
+        )
     return RunResult(
         detections=found,
         class_names=info.class_names,
@@ -205,9 +245,11 @@ def _result(
             "suppressed": info.suppressed,
             "tile_px": side,
             "overlap_px": overlap_px(side, options.overlap),
+            "seen_px": list(view.frame.seen),
+            "aoi_sha256": view.within.aoi_sha256,
             "options": settings.as_dict(all_settings=False),
             "counts": _counts(swept, tiles, detector),
-            "failed_tiles": [_failed_row(failed) for failed in swept.failed],
+            "failed_tiles": [_failed_row(failed, view.frame) for failed in swept.failed],
         },
         timings={
             "started": started.isoformat(timespec="seconds"),
@@ -233,16 +275,16 @@ def _resolved(options: Options, detector: Detector) -> Options:
 
 
 def merged(
-    found: Detections, tiles: Sequence[Tile], info: ModelInfo, options: Options, *, size: tuple[int, int]
+    found: Detections, tiles: Sequence[Tile], info: ModelInfo, options: Options, *, frame: Frame
 ) -> Detections:
-    """From what all tiles saw to the rows of a result.
+    """From what all tiles saw to objects in scene pixels.
 
     Args:
-        found: boxes in scene pixels, unmerged.
+        found: boxes in the pixels that the detector saw, unmerged.
         tiles: of the run.
         info: of the model: class names, threshold, and whether its boxes went through NMS in the tile.
         options: classes, merge, iou, class_agnostic and threshold apply.
-        size: (width, height) of the scene in pixels; boxes are cut to it.
+        frame: from these pixels to those of the scene; boxes are cut to it.
     """
     kept = found[np.isin(found.labels, options.class_ids(info.class_names))]
     joined = merge(
@@ -255,7 +297,7 @@ def merged(
     )
     thresholds = np.asarray(options.score_thresholds(info.class_names, info.threshold), np.float32)
     final = joined[joined.scores >= thresholds[joined.labels]]
-    final = replace(final, boxes=box.clip(final.boxes, *size))
+    final = frame.on_scene(replace(final, boxes=box.clip(final.boxes, *frame.seen)))
     return final[final.canonical_order()]
 
 
@@ -308,9 +350,10 @@ def _counts(swept: Swept, tiles: Sequence[Tile], detector: Detector) -> dict[str
     }
 
 
-def _failed_row(failed: FailedTile) -> dict[str, Any]:
-    tile = failed.tile
-    return {"id": tile.id, "window": [tile.x, tile.y, tile.width, tile.height], "error": failed.error}
+def _failed_row(failed: FailedTile, frame: Frame) -> dict[str, Any]:
+    """A tile that could not be read, its window x, y, width, height in scene pixels."""
+    window = np.array(failed.tile[1:]) * np.tile(frame.scale, 2)
+    return {"id": failed.tile.id, "window": window.round().astype(int).tolist(), "error": failed.error}
 
 
 def _batch_shape(tile: Tile, detector: Detector, side: int) -> tuple[int, int]:
@@ -322,18 +365,37 @@ def _batch_shape(tile: Tile, detector: Detector, side: int) -> tuple[int, int]:
 
 def _scene_facts(scene: Scene, notes: Sequence[str]) -> dict[str, Any]:
     gsd = None
-    if scene.georef.on_map:
+    if scene.georef.measurable:
         try:
             gsd = round(scene.georef.gsd_m(scene.width, scene.height), 6)
         except GeoRefError as error:
             log.warning("%s", error)
-    return {
+    facts = {
         "path": scene.name,
         "width": scene.width,
         "height": scene.height,
         "gsd_m": gsd,
         "notes": list(notes),
     }
+    stretch = _stretch_of(scene)
+    return facts if stretch is None else {**facts, "stretch": stretch}
+
+
+def _stretch_of(scene: Scene) -> dict[str, Any] | None:
+    """How levels became 8 bits, for the output; None where they were left alone or none was ever seen."""
+    try:
+        stretch = getattr(scene, "stretch", None)
+    except SceneError:
+        return None
+    facts: dict[str, Any] | None = None if stretch is None else stretch.as_dict()
+    return facts
+
+
+def _scale_note(view: View, side: int, detector: Detector) -> list[str]:
+    """What to say of the scale at which the model sees things, after its own resizing."""
+    size = detector.info.input_size
+    seen = view.gsd_m and view.gsd_m * (side / max(size) if size else 1.0)
+    return scale_note(seen, detector.info.gsd_m)
 
 
 def _resize_note(side: int, detector: Detector) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sodslice.detector import ModelInfo
 from sodslice.errors import SodsliceError
+from sodslice.extent import restrict
 from sodslice.georef import GeoRef
 from sodslice.journal import read_store
 from sodslice.options import Options
@@ -15,6 +16,7 @@ from sodslice.pipeline import RAW_SUFFIX, merged
 from sodslice.result import RunResult
 from sodslice.sweep import Swept
 from sodslice.tiles import plan_tiles
+from sodslice.view import Frame, counting
 
 
 def merge_again(result: str | Path, settings: Mapping[str, Any] | None = None) -> RunResult:
@@ -23,7 +25,7 @@ def merge_again(result: str | Path, settings: Mapping[str, Any] | None = None) -
     Args:
         result: the file that the run wrote, with its raw store beside it, or the raw store itself.
         settings: those that apply after detection and that shall differ: merge, iou, class_agnostic,
-            threshold, classes.
+            threshold, classes, min_size, max_size.
 
     Raises:
         SodsliceError: there is no raw store, its run did not finish, or a setting would need the model.
@@ -38,14 +40,19 @@ def merge_again(result: str | Path, settings: Mapping[str, Any] | None = None) -
     if options.tile_settings() != before.tile_settings():
         raise SodsliceError("merging again cannot change what the tiles saw; run the scene again for that")
     info = ModelInfo(tuple(run["class_names"]), name=run["model"]["name"], suppressed=run["suppressed"])
-    size = scene["width"], scene["height"]
-    tiles = plan_tiles(*size, tile=run["tile_px"], overlap=before.overlap)
+    georef = GeoRef.from_dict(held.last["georef"])
+    frame = Frame((scene["width"], scene["height"]), tuple(run["seen_px"]))
+    within = restrict(georef, frame.size, window=options.window, aoi=options.aoi)
+    if within.aoi_sha256 != run["aoi_sha256"]:
+        raise SodsliceError(f"the area of interest {options.aoi} has changed since the run; run it again")
+    tiles = plan_tiles(*frame.seen, tile=run["tile_px"], overlap=before.overlap)
     swept = Swept(held.tables, frozenset(held.empty), (), 0)
-    found = merged(swept.on_scene(tiles), tiles, info, options, size=size)
+    found = merged(swept.on_scene(tiles), tiles, info, options, frame=frame)
+    found = counting(found, georef, within=within, min_size=options.min_size, max_size=options.max_size)
     return RunResult(
         found,
         info.class_names,
-        GeoRef.from_dict(held.last["georef"]),
+        georef,
         scene,
         {**run, "options": options.as_dict(all_settings=False)},
     )

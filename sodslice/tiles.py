@@ -8,6 +8,8 @@ from typing import NamedTuple
 from sodslice.errors import OptionError
 
 SMALLEST_TILE = 32
+MOST_TILES = 1_000_000
+"""A file of a few bytes can claim any number of pixels; a list of all its tiles would fill the memory."""
 
 
 class Tile(NamedTuple):
@@ -65,6 +67,12 @@ def plan_tiles(
     if width < 1 or height < 1:
         raise OptionError(f"a scene must have at least one pixel, got {width} x {height}")
     stride = tile - overlap_px(tile, overlap)
+    about = max(1, width // stride) * max(1, height // stride)
+    if about > MOST_TILES:
+        raise OptionError(
+            f"{width} x {height} pixels make about {about} tiles of {tile}, and at most {MOST_TILES} are run; "
+            "use a larger --tile or less --overlap, or cut the scene with gdal_translate -srcwin"
+        )
     columns = _starts(width, tile, stride, origin[0])
     rows = _starts(height, tile, stride, origin[1])
     cells = ((x, y) for y in rows for x in columns)

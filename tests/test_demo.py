@@ -10,7 +10,9 @@ from sodslice.demo import run_demo
 
 
 def test_the_demo_draws_finds_compares_and_writes(tmp_path):
-    done = CliRunner().invoke(group, ["demo", "-o", str(tmp_path / "out"), "--side", "640", "--seed", "1", "-q"])
+    done = CliRunner().invoke(
+        group, ["demo", "-o", str(tmp_path / "out"), "--side", "640", "--seed", "1", "-q"]
+    )
     assert done.exit_code == 0, done.output
     assert "recall" in done.output
     names = sorted(p.name for p in (tmp_path / "out").iterdir())

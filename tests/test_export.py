@@ -324,8 +324,7 @@ def test_the_command_exports_what_it_is_told(tiny_checkpoint, tmp_path, capfd):
             "there is no checkpoint nowhere.pdparams; give a .safetensors or .pdparams file",
         ),
         (["PP-YOLOE_plus_SOD-L"], "/PP-YOLOE_plus_SOD-L_pretrained.pdparams and give that file"),
-        (["vehicle-t"], "vehicle-t is exported already"),
-        (["."], "error: . is a folder; an export starts from a .safetensors or .pdparams file"),
+        (["."], "error: . is a folder; give a checkpoint, a .safetensors or .pdparams file"),
     ],
 )
 def test_the_command_says_what_an_export_starts_from(tmp_path, capsys, words, error):

@@ -146,9 +146,59 @@ def test_bands_that_do_not_exist_are_refused(tmp_path):
         open_scene(write_raster(tmp_path / "a.tif", noise(3)), bands=(4, 2, 1))
 
 
-def test_pixels_that_are_not_uint8_are_refused_until_they_can_be_stretched(tmp_path):
-    with pytest.raises(SodsliceError, match="has uint16 pixels"):
-        open_scene(write_raster(tmp_path / "a.tif", noise(3).astype(np.uint16)))
+def test_red_green_and_blue_are_taken_in_the_order_that_the_file_gives_them(tmp_path):
+    pixels = noise(4)
+    colours = [ColorInterp.undefined, ColorInterp.blue, ColorInterp.green, ColorInterp.red]
+    scene = open_scene(write_raster(tmp_path / "a.tif", pixels, colours=colours))
+    assert np.array_equal(scene.read(0, 0, 400, 300)[0], pixels[[3, 2, 1]].transpose(1, 2, 0))
+    assert "band 1 is left out, bands 4,3,2 are used" in scene.notes[0]
+
+
+def test_black_in_one_band_is_a_colour_and_no_data_only_in_all(tmp_path):
+    pixels = noise(3)
+    pixels[0, :100] = 0
+    pixels[:, 100:200] = 0
+    _, valid = open_scene(write_raster(tmp_path / "a.tif", pixels, nodata=0)).read(0, 0, 400, 300)
+    assert valid[:100].all()
+    assert not valid[100:200].any()
+
+
+def test_the_users_no_data_value_goes_before_the_files(tmp_path):
+    pixels = noise(1)
+    pixels[:, :50], pixels[:, 50:100] = 0, 255
+    path = write_raster(tmp_path / "a.tif", pixels, nodata=0)
+
+    def hidden_rows(nodata):
+        return np.flatnonzero(~open_scene(path, nodata=nodata).read(0, 0, 400, 300)[1].all(axis=1)).tolist()
+
+    assert hidden_rows(None) == list(range(50))
+    assert hidden_rows(255) == list(range(50, 100))
+    assert hidden_rows("none") == []
+    assert hidden_rows(-9999) == []
+
+
+def test_alpha_goes_before_a_no_data_value(tmp_path):
+    pixels = noise(4)
+    pixels[3] = 255
+    pixels[:3, :50] = 0
+    pixels[3, 50:60] = 0
+    colours = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
+    path = write_raster(tmp_path / "a.tif", pixels, nodata=0, colours=colours)
+    _, valid = open_scene(path).read(0, 0, 400, 300)
+    assert valid[:50].all()
+    assert not valid[50:60].any()
+    assert not open_scene(path, nodata=0).read(0, 0, 400, 300)[1][:60].any()
+
+
+def test_a_clear_colour_of_a_palette_hides(tmp_path):
+    path = tmp_path / "a.png"
+    pixels = RNG.integers(0, 2, (1, 50, 60), dtype=np.uint8)
+    with rasterio.open(path, "w", driver="PNG", width=60, height=50, count=1, dtype="uint8") as dataset:
+        dataset.write_colormap(1, {0: (9, 9, 9, 0), 1: (200, 100, 50, 255)})
+        dataset.write(pixels)
+    rgb, valid = open_scene(path).read(0, 0, 60, 50)
+    assert np.array_equal(valid, pixels[0] == 1)
+    assert (rgb[valid] == (200, 100, 50)).all()
 
 
 @pytest.mark.parametrize(

@@ -227,6 +227,12 @@ def test_the_command_line_keeps_and_merges(scene, tmp_path):
     assert sodslice("merge", "b.json", "-o", "c.json").returncode == 1
 
 
+def test_a_run_that_did_nothing_leaves_nothing(scene, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(scene, model=Dying(0), options={"tile": 64}, output=tmp_path / "a.json")
+    assert [p.name for p in tmp_path.iterdir()] == ["scene.tif"]
+
+
 def test_identity_is_that_of_the_file(scene):
     from sodslice import open_scene
 

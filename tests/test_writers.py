@@ -51,7 +51,15 @@ def test_geojson_follows_rfc_7946(tmp_path):
         assert ring[0] == ring[-1]
         assert len(ring) == 5
         assert shapely.LinearRing(ring).is_ccw
-        assert list(feature["properties"]) == ["label", "cls_id", "score", "bbox_px", "area_m2"]
+        assert list(feature["properties"]) == [
+            "label",
+            "cls_id",
+            "score",
+            "bbox_px",
+            "area_m2",
+            "length_m",
+            "width_m",
+        ]
     west, south, east, north = content["bbox"]
     assert west < east
     assert south < north

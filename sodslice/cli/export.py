@@ -14,8 +14,6 @@ import yaml
 from sodslice.cli._shared import set_up_logging, verbosity_flags
 from sodslice.errors import ModelError
 
-PRETRAINED_URL = "https://paddle-model-ecology.bj.bcebos.com/paddlex/official_pretrained_model"
-
 
 def _size(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, int] | None:
     """(height, width) from `N` or `HxW`."""
@@ -75,11 +73,13 @@ def _size(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int,
 def command(checkpoint: str, output: Path, *, verbose: bool, quiet: bool, **flags: Any) -> None:
     """Export CHECKPOINT as a folder for inference.
 
-    CHECKPOINT is a .safetensors file of `sodslice train` or a .pdparams file of PaddleDetection. The exported
+    CHECKPOINT is a .safetensors file of `sodslice train`, a .pdparams file of PaddleDetection, or vehicle-t. The exported
     model is compared with the network before the folder appears.
     """
     set_up_logging(verbose=verbose, quiet=quiet)
-    path = _checkpoint(checkpoint)
+    from sodslice.models import checkpoint_of
+
+    path = checkpoint_of(checkpoint)
     names = _class_names(flags["classes"], flags["classes_from"])
 
     from sodslice.engines.paddle import import_paddle
@@ -115,29 +115,6 @@ def command(checkpoint: str, output: Path, *, verbose: bool, quiet: bool, **flag
         f"exported {config.name} with {config.num_classes} classes for {words} to {output}: "
         f"{mebibytes:.1f} MiB, equal to the network within {agreement.box_px:.1g} px and "
         f"{agreement.score:.1g} score"
-    )
-
-
-def _checkpoint(word: str) -> Path:
-    """The checkpoint that a path names; a bare official name is told where its weights are."""
-    path = Path(word)
-    if path.is_dir():
-        raise ModelError(f"{word} is a folder; an export starts from a .safetensors or .pdparams file")
-    if path.exists():
-        return path
-
-    from sodslice.models import MODELS
-
-    stored = MODELS.get(word)
-    if stored is None or word == "blobs":
-        raise ModelError(f"there is no checkpoint {word}; give a .safetensors or .pdparams file")
-    if stored.folder is not None:
-        raise ModelError(
-            f"{word} is exported already, in {stored.folder}; an export starts from a checkpoint"
-        )
-    raise ModelError(
-        f"{word} is not on this machine; download {PRETRAINED_URL}/{word}_pretrained.pdparams "
-        "and give that file"
     )
 
 

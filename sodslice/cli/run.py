@@ -52,11 +52,10 @@ def command(scenes: tuple[str, ...], outputs: tuple[str, ...], **flags: Any) -> 
 
 
 def _run_one(scene: str, outputs: tuple[str, ...], options: Options, *, quiet: bool) -> int:
-    from sodslice.pipeline import run
-    from sodslice.scene import open_scene
+    from sodslice.pipeline import open_with, run
 
     with progress_bar(quiet=quiet) as progress:
-        opened = open_scene(scene, bands=options.bands)
+        opened = open_with(scene, options)
         try:
             files = _files(opened.name, outputs, on_map=opened.georef.on_map)
             result = run(opened, options=options, output=files, progress=progress)

@@ -2,113 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 
-from sodslice.boxes import Labels
 from sodslice.detections import Detections
 from sodslice.errors import OptionError, did_you_mean
+from sodslice.merging.rule import Rule, Tiles
+from sodslice.merging.sahi_modes import sahi_greedy_nmm, sahi_nmm, sahi_nms
+from sodslice.merging.seam import seam
 from sodslice.merging.suppression import suppress
-from sodslice.tiles import Tile
+from sodslice.merging.table_order import canonical_rows, distinct_rows
 
-
-@dataclass(frozen=True)
-class Rule:
-    """What a method is told besides the table: see `merge` for the fields."""
-
-    iou: float
-    joined: Labels
-    suppressed: bool
+Method = Callable[[Detections, Tiles, Rule], Detections]
 
 
 def merge(
     found: Detections,
-    tiles: Sequence[Tile] | npt.NDArray[np.integer],
+    tiles: Tiles,
     *,
-    method: str = "nms",
+    method: str = "seam",
     iou: float = 0.5,
     class_agnostic: bool | Sequence[Sequence[int]] = False,
     suppressed: bool = True,
 ) -> Detections:
     """One table of objects from what all tiles reported.
 
+    A pure function of the table: the order of rows and tiles changes nothing, rows that are equal in all
+    columns count once, and merging again by `seam`, `nms` or `none` changes nothing.
+
     Args:
-        found: detections in scene pixels; tile_ids are `Tile.id`, -1 where the tile is not known.
-        tiles: the tiles of the run, as `Tile` or as `(T, 5)` integers id, x, y, width, height.
+        found: detections in scene pixels, cut to their tiles; tile_ids are `Tile.id`, -1 where the tile is
+            not known. Such boxes are never taken for fragments, and are compared with all others.
+        tiles: the tiles that were detected on, as `Tile`s or as `(T, 5)` integers id, x, y, width, height.
+            A tile that failed does not belong here: it would speak against its neighbours.
         method: a name of `METHODS`.
-        iou: two boxes of one class with at least this intersection over union are one object.
+        iou: two boxes with at least this overlap are one object; for the methods of SAHI its match
+            threshold, which is on intersection over the smaller box.
         class_agnostic: True: boxes of different classes can be one object, and the best one names it. Or
             sets of labels for which that holds, such as [[3, 4]] for car and van.
         suppressed: the detector already removed duplicates of a class within each tile.
 
     Returns:
-        The merged table, rows in canonical order.
+        The merged table, rows in canonical order. No box reaches beyond the boxes it stands for, so boxes
+        that were cut to the scene stay inside.
 
     Raises:
-        OptionError: an unknown method, an IoU outside (0, 1], or a label in two groups.
+        OptionError: an unknown method, an IoU outside (0, 1], or a label in two sets.
+        DetectionsError: a tile id that is none of the tiles'.
+        DeviceError: a method of SAHI cannot load OpenCV.
     """
     if method not in METHODS:
         raise OptionError(
             f"--merge must be one of {', '.join(METHODS)}, got {method!r}{did_you_mean(method, METHODS)}"
         )
-    if not 0 < iou <= 1:
-        raise OptionError(f"--iou must be above 0 and at most 1, got {iou:g}")
-    found = found[_distinct(found)]
-    joined = _joined_labels(found.labels, class_agnostic)
-    merged = METHODS[method](found, tiles, Rule(iou, joined, suppressed))
-    return merged[merged.canonical_order()]
+    rule = Rule(iou, class_agnostic, suppressed)
+    found = found[canonical_rows(found)]
+    x0, y0, x1, y1 = found.boxes.T
+    found = found[distinct_rows(x0, y0, x1, y1, found.scores, found.labels, found.tile_ids)]
+    merged = METHODS[method](found, tiles, rule)
+    return merged[canonical_rows(merged)]
 
 
-def _distinct(found: Detections) -> npt.NDArray[np.intp]:
-    """Rows in canonical order, of those identical in all columns only the first."""
-    order = found.canonical_order()
-    if not len(found):
-        return order
-    new = np.ones(len(found), bool)
-    new[1:] = (
-        (np.diff(found.boxes[order], axis=0) != 0).any(axis=1)
-        | (np.diff(found.scores[order]) != 0)
-        | (np.diff(found.labels[order]) != 0)
-        | (np.diff(found.tile_ids[order]) != 0)
-    )
-    return order[new]
-
-
-def _joined_labels(labels: Labels, joined: bool | Sequence[Sequence[int]]) -> Labels:  # noqa: FBT001
-    """One number `(N,)` for all labels that can be one object."""
-    if isinstance(joined, bool):
-        return np.zeros_like(labels) if joined else labels
-    groups = [sorted(set(group)) for group in joined if len(group)]
-    members = [label for group in groups for label in group]
-    if len(members) != len(set(members)):
-        raise OptionError(f"a class can be in one group only, got {groups}; join those groups")
-    numbers = labels.copy()
-    for group in groups:
-        numbers[np.isin(labels, group)] = group[0]
-    return numbers
-
-
-def _none(found: Detections, tiles: object, rule: Rule) -> Detections:  # noqa: ARG001 (a method's signature)
+def _none(found: Detections, _tiles: Tiles, _rule: Rule) -> Detections:
     """Every row as reported."""
     return found
 
 
-def _nms(found: Detections, tiles: object, rule: Rule) -> Detections:  # noqa: ARG001 (a method's signature)
+def _nms(found: Detections, _tiles: Tiles, rule: Rule) -> Detections:
     """Greedy non-maximum suppression by IoU, blind to tiles."""
-    kept = suppress(
-        found.boxes,
-        rule.joined,
-        np.arange(len(found)),
-        priority=np.arange(len(found)),
-        least_iou=rule.iou,
-    )
-    return found[kept]
+    rows = np.arange(len(found))
+    keepers = suppress(found.boxes, rule.groups(found), None, order=rows, least_iou=rule.iou)
+    return found[keepers == rows]
 
 
-METHODS: dict[str, Callable[[Detections, Sequence[Tile] | npt.NDArray[np.integer], Rule], Detections]] = {
-    "nms": _nms,
-    "none": _none,
-}
+METHODS: Mapping[str, Method] = MappingProxyType(
+    {
+        "seam": seam,
+        "nms": _nms,
+        "none": _none,
+        "sahi-nms": sahi_nms,
+        "sahi-nmm": sahi_nmm,
+        "sahi-greedy-nmm": sahi_greedy_nmm,
+    }
+)
+"""What `merge` can do, by name: functions of the table in canonical order, the tiles and the rule."""

@@ -13,6 +13,7 @@ import paddle
 
 from sodslice.errors import DataError, OutputError
 from sodslice.metrics import CocoMetrics
+from sodslice.models import checkpoint_of
 from sodslice.ppyoloe.config import network_config
 from sodslice.ppyoloe.network import Network, build_network
 from sodslice.ppyoloe.weights import apply_weights, load_checkpoint, save_safetensors
@@ -132,7 +133,7 @@ class _Training:
             apply_weights(self.network, state.network)
         elif settings.weights:
             apply_weights(
-                self.network, load_checkpoint(Path(settings.weights)), replace_head=settings.new_head
+                self.network, load_checkpoint(checkpoint_of(settings.weights)), replace_head=settings.new_head
             )
         self.processes.share_weights(self.network)
         self.optimizer = Optimizer(self.network, settings)

@@ -142,7 +142,7 @@ class TrainSettings:
         (), _names, "classes in the order of their ids; the network's own where empty"
     )
     weights: str = _setting(
-        "", _text, "checkpoint to start from (.safetensors, .pdparams); from scratch where empty"
+        "", _text, "checkpoint to start from, a file or vehicle-t; from scratch where empty"
     )
     new_head: bool = _setting(
         default=False,
@@ -260,6 +260,8 @@ def load_settings(path: Path, **changes: Any) -> TrainSettings:
     """
     import yaml
 
+    from sodslice.models import MODELS
+
     try:
         given = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except OSError as error:
@@ -268,7 +270,8 @@ def load_settings(path: Path, **changes: Any) -> TrainSettings:
         raise OptionError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     settings = settings_from(TrainSettings, given, where=path.name)
     data_root = path.parent / settings.data_root
-    weights = str(path.parent / settings.weights) if settings.weights else ""
+    named = not settings.weights or settings.weights in MODELS
+    weights = settings.weights if named else str(path.parent / settings.weights)
     settings = dataclasses.replace(settings, data_root=str(data_root), weights=weights)
     checked = settings_from(TrainSettings, changes, where="the command line")
     return dataclasses.replace(settings, **{name: getattr(checked, name) for name in changes})

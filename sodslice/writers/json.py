@@ -9,20 +9,37 @@ import numpy as np
 import orjson
 
 from sodslice.boxes import Boxes
+from sodslice.georef import corners
 from sodslice.result import RunResult
 
 BOX_DECIMALS = 3
 SCORE_DECIMALS = 6
+MAP_DECIMALS = 8
 
 
 def json_bytes(result: RunResult) -> bytes:
-    """The JSON document of a result: `boxes` as PaddleX writes them, coordinates in scene pixels."""
-    boxes = [
+    """The JSON document of a result: `boxes` as PaddleX writes them, coordinates in scene pixels.
+
+    Where the scene has map coordinates but no longitude and latitude, as on another planet, each box has
+    its corners in them as `map`.
+    """
+    boxes: list[dict[str, Any]] = [
         {"cls_id": cls_id, "label": label, "score": score, "coordinate": box}
         for cls_id, label, score, box in rows(result)
     ]
+    if result.georef.placed and not result.georef.on_map:
+        for row, ring in zip(boxes, _on_own_map(result), strict=True):
+            row["map"] = ring
     head = {"input_path": result.scene["path"], "page_index": None}
     return document(head, "boxes", boxes, about(result))
+
+
+def _on_own_map(result: RunResult) -> list[list[list[float]]]:
+    """Corners of each box as x, y in the scene's own CRS, top left first, then down."""
+    points = corners(rounded_boxes(result))
+    places = result.georef.to_map(points.reshape(-1, 2)).reshape(points.shape)
+    rings: list[list[list[float]]] = np.round(places, MAP_DECIMALS).tolist()
+    return rings
 
 
 def document(head: Mapping[str, Any], name: str, items: Sequence[Any], tail: Mapping[str, Any]) -> bytes:

@@ -1,0 +1,138 @@
+"""From a raster's own levels to 8 bits: one straight line per band, the same for all of a scene."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sodslice.checks import StretchRule
+
+Pixels = npt.NDArray[np.uint8]
+
+CHUNK_PIXELS = 2**16
+"""Pixels that are stretched at a time: what is in between stays in the processor's cache."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Levels that become 0 and 255, by band; what lies between is scaled, what lies outside is cut.
+
+    Args:
+        low: level of each band that becomes 0.
+        high: level that becomes 255, above `low`.
+        rule: how they were chosen, as the user would write it.
+        sample: from which pixels, in words.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    rule: str
+    sample: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready form, for outputs."""
+        return {"rule": self.rule, "low": list(self.low), "high": list(self.high), "sample": self.sample}
+
+    def apply(self, planes: npt.NDArray[Any]) -> Pixels:
+        """RGB `(H, W, 3)` uint8 of planes `(1 or 3, H, W)` of real numbers; NaN becomes 0."""
+        return _interleaved(
+            [_stretched(p, low, high) for p, low, high in zip(planes, self.low, self.high, strict=True)]
+        )
+
+
+def as_they_are(planes: npt.NDArray[np.uint8]) -> Pixels:
+    """RGB `(H, W, 3)` of planes `(1 or 3, H, W)` uint8."""
+    return _interleaved(list(planes))
+
+
+def fixed_stretch(rule: StretchRule, dtype: np.dtype[Any], count: int, bits: int | None) -> Stretch | None:
+    """The stretch that a rule gives without a look at the pixels; None where it takes one.
+
+    Args:
+        rule: what the user asked for.
+        dtype: of the pixels.
+        count: of bands.
+        bits: significant bits of a pixel, where they are fewer than the type has.
+    """
+    few = bits is not None and bits < 8
+    if rule.kind == "minmax":
+        low, high = rule.low, rule.high
+    elif rule.kind == "auto" and few:
+        low, high = 0.0, float(2 ** (bits or 8) - 1)
+    elif rule.kind == "none" or (rule.kind == "auto" and dtype == np.uint8):
+        low, high = 0.0, 255.0
+    else:
+        return None
+    if dtype.kind != "f":
+        low, high = math.floor(low), math.ceil(high)
+    return Stretch((low,) * count, (high,) * count, str(rule), "none: the levels were given")
+
+
+def percentile_stretch(values: npt.NDArray[Any], rule: StretchRule, sample: str) -> Stretch:
+    """Levels at two percentiles of a sample.
+
+    Where the two coincide, as in a flat scene with a few bright things, the sample's least and greatest
+    levels are taken, and where these coincide too, all that is above them becomes white.
+
+    Args:
+        values: `(bands, N)`, N at least 1, finite.
+        rule: the percentiles.
+        sample: from which pixels, in words.
+    """
+    lows, highs = [], []
+    for band in values:
+        low, high = np.percentile(band, [rule.low, rule.high]).tolist()
+        if low >= high:
+            low, high = float(band.min()), float(band.max())
+        if values.dtype.kind != "f":
+            low, high = round(low), round(high)
+        if low >= high:
+            step = 1 if values.dtype.kind != "f" else max(abs(low) * 1e-6, 1e-12)
+            high = low + step
+        lows.append(low)
+        highs.append(high)
+    return Stretch(tuple(lows), tuple(highs), str(rule), sample)
+
+
+def _stretched(plane: npt.NDArray[Any], low: float, high: float) -> Pixels:
+    """One plane `(H, W)` as uint8, by way of blocks of a few rows."""
+    scale = _floats_as if plane.dtype.kind == "f" else _whole_numbers_as
+    rows = max(1, CHUNK_PIXELS // plane.shape[1])
+    levels = np.empty(plane.shape, np.uint8)
+    with np.errstate(over="ignore"):
+        for top in range(0, len(plane), rows):
+            levels[top : top + rows] = scale(plane[top : top + rows], low, high)
+    return levels
+
+
+def _whole_numbers_as(part: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[Any]:
+    """Integers on the scale 0.5..255.5, since the cast to uint8 cuts; low and high are whole, too."""
+    limits = np.iinfo(part.dtype)
+    least, most = (part.dtype.type(max(limits.min, min(limits.max, int(v)))) for v in (low, high))
+    work: Any = np.float32 if part.dtype.itemsize <= 2 else np.float64
+    scaled: npt.NDArray[Any] = np.subtract(
+        part.clip(least, most), work(low - 0.5 * (high - low) / 255), dtype=work
+    )
+    np.multiply(scaled, work(255 / (high - low)), out=scaled)
+    return scaled
+
+
+def _floats_as(part: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.float64]:
+    """Floats on the scale 0..255.5; what is not a number becomes 0."""
+    scaled: npt.NDArray[np.float64] = np.subtract(part, low, dtype=np.float64)
+    np.multiply(scaled, 255 / (high - low), out=scaled)
+    np.add(scaled, 0.5, out=scaled)
+    np.fmax(scaled, 0, out=scaled)  # fmax takes the number where the other is none
+    return np.minimum(scaled, 255, out=scaled)
+
+
+def _interleaved(planes: list[Pixels]) -> Pixels:
+    """Three planes `(H, W)` side by side; one of them three times."""
+    pixels = np.empty((*planes[0].shape, 3), np.uint8)
+    for band in range(3):
+        pixels[..., band] = planes[band % len(planes)]
+    return pixels
