@@ -12,7 +12,7 @@ import pytest
 def test_broken_files_end_with_a_result_or_one_line_of_error(tmp_path):
     count = os.environ.get("SODSLICE_FUZZ", "200")
     command = [sys.executable, "-W", "ignore", "-m", "tests.fuzz", count, str(tmp_path)]
-    single = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=3600, env=os.environ | single
     )

@@ -28,7 +28,7 @@ def _picture(width, height, *boxes, free_rotation=0.0):
     pixels = np.full((height, width, 3), 60, dtype=np.uint8)
     for x0, y0, x1, y1 in boxes:
         pixels[y0:y1, x0:x1] = 255
-    return picture_of(pixels, _objects(*boxes), 20.0, free_rotation)
+    return picture_of(pixels, _objects(*boxes), 20.0, SourceSettings(free_rotation=free_rotation))
 
 
 def _bright_box(pixels):
@@ -117,6 +117,21 @@ def test_a_cell_that_fits_shows_nothing_beyond_the_picture():
         np.eye(2), np.array([2.0, 199.0]), np.array([60.0, 10.0]), (80, 80), picture, turned=False
     )
     assert (warp_pixels(picture, warp, (80, 80), (0, 0, 0)) == 255).all()
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_an_offset_of_the_labels_stays_what_it_was_whatever_turns(turns):
+    pixels = np.full((200, 200, 3), 60, dtype=np.uint8)
+    pixels[90:120, 70:130] = 255
+    labelled = _objects((69.5, 89.5, 129.5, 119.5))
+    picture = picture_of(pixels, labelled, 20.0, SourceSettings(label_offset=0.5))
+    angle = turns * math.pi / 2
+    matrix = np.rint([(math.cos(angle), -math.sin(angle)), (math.sin(angle), math.cos(angle))])
+    cell = (160, 160)
+    warp = place_warp(matrix, np.array([100.0, 100.0]), np.array([80.0, 80.0]), cell, picture, turned=False)
+    found = _bright_box(warp_pixels(picture, warp, cell, (60, 60, 60)))
+    objects = warp_objects(picture, warp, cell, EVERYTHING, mirrored=False)
+    assert np.allclose(objects.boxes[0], np.array(found) - 0.5)
 
 
 def test_objects_cut_beyond_the_visible_share_become_ignored_areas():

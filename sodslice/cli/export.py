@@ -73,8 +73,8 @@ def _size(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int,
 def command(checkpoint: str, output: Path, *, verbose: bool, quiet: bool, **flags: Any) -> None:
     """Export CHECKPOINT as a folder for inference.
 
-    CHECKPOINT is a .safetensors file of `sodslice train`, a .pdparams file of PaddleDetection, or vehicle-t. The exported
-    model is compared with the network before the folder appears.
+    CHECKPOINT is a .safetensors file of `sodslice train`, a .pdparams file of PaddleDetection, or vehicle-t.
+    The exported model is compared with the network before the folder appears.
     """
     set_up_logging(verbose=verbose, quiet=quiet)
     from sodslice.models import checkpoint_of

@@ -143,7 +143,8 @@ def warp_objects(
     seen = mirror_objects(picture, warp, cell) if mirrored else picture.objects
     if not len(seen):
         return Objects.none()
-    return cut_objects(Objects(warp.boxes(seen.boxes), seen.labels, seen.ignored), cell, rule)
+    moved = Objects(warp.boxes(seen.boxes), seen.labels, seen.ignored)
+    return cut_objects(moved.shifted(-picture.label_offset, -picture.label_offset), cell, rule)
 
 
 def cut_objects(objects: Objects, cell: tuple[int, int], rule: CutRule) -> Objects:

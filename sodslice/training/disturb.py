@@ -64,7 +64,7 @@ def refocus(pixels: Pixels, rng: np.random.Generator) -> Pixels:
         return np.asarray(cv2.addWeighted(pixels, 1 + amount, soft, -amount, 0))
     factor = rng.uniform(0.45, 0.9)
     size = (max(round(width * factor), 8), max(round(height * factor), 8))
-    up = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC)[rng.choice(3, p=(0.15, 0.5, 0.35))]
+    up = (cv2.INTER_NEAREST_EXACT, cv2.INTER_LINEAR, cv2.INTER_CUBIC)[rng.choice(3, p=(0.15, 0.5, 0.35))]
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(small, (width, height), interpolation=up))
 

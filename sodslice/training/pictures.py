@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from sodslice._opencv import opencv
 from sodslice.boxes import Boxes
+from sodslice.training.settings import SourceSettings
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -70,12 +71,14 @@ class Picture:
         objects: in pixels of the first level.
         object_side: typical long side of an object in pixels of the first level.
         free_rotation: chance that it is turned by any angle, not only right ones.
+        label_offset: pixels that the boxes of a canvas are moved up and left, as the labels were.
     """
 
     levels: tuple[Pixels, ...]
     objects: Objects
     object_side: float
     free_rotation: float = 0.0
+    label_offset: float = 0.0
 
     @property
     def width(self) -> int:
@@ -98,11 +101,22 @@ def pyramid(pixels: Pixels, smallest: int = 24) -> tuple[Pixels, ...]:
     return tuple(levels)
 
 
-def picture_of(pixels: Pixels, objects: Objects, side: float, free_rotation: float) -> Picture:
-    """A picture that may turn freely where all its boxes are elongated."""
+def picture_of(pixels: Pixels, objects: Objects, side: float, settings: SourceSettings) -> Picture:
+    """A picture of a source, with its boxes put right by `label_offset`.
+
+    It may turn freely where all its boxes are elongated.
+
+    Args:
+        pixels: `(H, W, 3)` uint8 RGB.
+        objects: as they were labelled, in its pixels.
+        side: typical long side of an object in pixels.
+        settings: of the source.
+    """
     sizes = objects.boxes[:, 2:] - objects.boxes[:, :2]
     elongated = bool((sizes.max(axis=1) >= ELONGATED * sizes.min(axis=1)).all())
-    return Picture(pyramid(pixels), objects, side, free_rotation if elongated else 0.0)
+    rotation = settings.free_rotation if elongated else 0.0
+    offset = settings.label_offset
+    return Picture(pyramid(pixels), objects.shifted(offset, offset), side, rotation, offset)
 
 
 def typical_side(tables: Sequence[Objects], otherwise: float) -> float:

@@ -56,9 +56,7 @@ class SceneSource:
         x, y = (int(value) for value in corner)
         width, height = (int(value) for value in size)
         pixels, _ = scene.read(x, y, width, height)
-        return picture_of(
-            pixels, _inside(objects.shifted(-x, -y), width, height), self._side, self._settings.free_rotation
-        )
+        return picture_of(pixels, _inside(objects.shifted(-x, -y), width, height), self._side, self._settings)
 
 
 def _inside(objects: Objects, width: int, height: int) -> Objects:

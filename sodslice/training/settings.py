@@ -120,6 +120,12 @@ class SourceSettings:
         _share,
         "share of cells turned by any angle where all boxes are elongated; the others by right angles",
     )
+    label_offset: float = _setting(
+        0.0,
+        _real(-2.0, 2.0),
+        "pixels that the labels lie up and left of the edges they mean (0.5 where they are pixel indices); "
+        "kept through flips and turns, so that the network learns it",
+    )
 
 
 def _sources(value: Any) -> tuple[SourceSettings, ...]:

@@ -89,7 +89,7 @@ class CocoSource:
     def _load(self, image: CocoImage) -> Picture:
         pixels = read_image(image.path)
         side = typical_side([image.objects], self._typical)
-        return picture_of(pixels, image.objects, side, self._settings.free_rotation)
+        return picture_of(pixels, image.objects, side, self._settings)
 
 
 class DrawnSource:
@@ -136,7 +136,7 @@ class DrawnSource:
         boxes = truth(spec).boxes
         objects = Objects(boxes, np.full(len(boxes), self._label), np.zeros(len(boxes), dtype=np.bool_))
         side = typical_side([objects], DRAWN_CAR_M / spec.gsd_m)
-        return picture_of(render(spec), objects, side, 0.0)
+        return picture_of(render(spec), objects, side, self._settings)
 
 
 def read_image(path: Path) -> Pixels:
