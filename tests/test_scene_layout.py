@@ -51,7 +51,7 @@ def test_tiles_go_in_bands_of_columns_where_no_row_fits_the_cache():
 
 def test_rows_of_pixels_that_do_not_fit_the_cache_are_said():
     plan = plan_reading(plan_tiles(200_000, 2000, tile=1024), Layout(200_000, 2000, 200_000, 1, 8))
-    assert "more than the cache of 256 MB" in plan.notes[0]
+    assert "more than the cache of 128 MB" in plan.notes[0]
 
 
 def test_the_cache_holds_whatever_other_threads_do(tmp_path):

@@ -22,7 +22,7 @@ from sodslice.tiles import Tile
 
 MEBI = 2**20
 SMALLEST_CACHE = 32 * MEBI
-LARGEST_CACHE = 256 * MEBI
+LARGEST_CACHE = 128 * MEBI
 LARGEST_BLOCK = 2048 * MEBI
 """Above it a file is refused: GDAL needs about twice as much to decode one block."""
 NOTED_BLOCK = 64 * MEBI
