@@ -70,7 +70,8 @@ def plan_tiles(
     about = max(1, width // stride) * max(1, height // stride)
     if about > MOST_TILES:
         raise OptionError(
-            f"{width} x {height} pixels make about {about} tiles of {tile}, at most {MOST_TILES} are run; "
+            f"{width} x {height} pixels make about {about} tiles of {tile}, "
+            f"and at most {MOST_TILES} are run; "
             "use a larger --tile or less --overlap, or cut the scene with gdal_translate -srcwin"
         )
     columns = _starts(width, tile, stride, origin[0])
