@@ -1,7 +1,7 @@
 """SAHI's methods, by its own array functions: for people who compare, or come from there.
 
-They know neither tiles nor classes that can be one object by sets only; the overlap is SAHI's default,
-intersection over the smaller box.
+They know nothing of tiles. The overlap is SAHI's default, intersection over the smaller box. The rows are
+handed to them best first, since what SAHI's NMM gives depends on their order.
 """
 
 from __future__ import annotations

@@ -8,7 +8,9 @@ import numpy.typing as npt
 from sodslice.boxes import Boxes, Labels, Mask, Rows, iou, touching_pairs
 
 _MOST_ROUNDS = 32
+_CONFLICTS_A_BOX = 2
 _SPARE_CONFLICTS = 1 << 21
+"""Conflicts that are held at once: a real scene has less than one a box, since a box is seen by few tiles."""
 
 
 def suppress(boxes: Boxes, groups: Labels, owners: Labels | None, *, order: Rows, least_iou: float) -> Rows:
@@ -40,7 +42,7 @@ def _decide(boxes: Boxes, groups: Labels, owners: Labels | None, least_iou: floa
     what is left of the other half, mostly little, comes second.
     """
     size = len(boxes)
-    conflicts = _conflicts(boxes, groups, owners, least_iou, most=2 * size + _SPARE_CONFLICTS)
+    conflicts = _conflicts(boxes, groups, owners, least_iou, most=_CONFLICTS_A_BOX * size + _SPARE_CONFLICTS)
     if conflicts is not None:
         kept = _independent(*conflicts, size)
         winners, losers = (ends[kept[conflicts[0]] & ~kept[conflicts[1]]] for ends in conflicts)

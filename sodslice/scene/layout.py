@@ -56,14 +56,17 @@ class Layout:
         """Whether blocks are as wide as the raster: strips, scan lines or one block for all."""
         return self.block_width >= self.width
 
-    def notes(self, name: str) -> tuple[str, ...]:
-        """What the user should know before anything is read."""
+    def notes(self, name: str, file_bytes: int) -> tuple[str, ...]:
+        """What the user should know before anything is read.
+
+        GDAL holds a block decoded twice, as it comes and by bands, and compressed while it decodes.
+        """
         if self.block_bytes < NOTED_BLOCK:
             return ()
+        need = 2 * self.block_bytes + min(self.block_bytes, file_bytes)
         return (
             f"{name} has blocks of {self.block_width} x {self.block_height} pixels, and reading any pixel "
-            f"takes about {2 * self.block_bytes / MEBI:.0f} MB; "
-            "gdal_translate -co TILED=YES makes a file that needs less",
+            f"takes about {need / MEBI:.0f} MB; gdal_translate -co TILED=YES makes a file that needs less",
         )
 
     def column_bytes(self, side: float) -> float:

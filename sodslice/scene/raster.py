@@ -82,7 +82,8 @@ class RasterScene:
             raise OptionError(f"{self.name} holds colours of a palette, no levels; leave --stretch at auto")
         self.width: int = self.layout.width
         self.height: int = self.layout.height
-        self.notes: tuple[str, ...] = (*self._plan.notes, *placing, *self.layout.notes(self.name))
+        block_notes = self.layout.notes(self.name, Path(path).stat().st_size)
+        self.notes: tuple[str, ...] = (*self._plan.notes, *placing, *block_notes)
 
     def _understand(self, dataset: Any, how: Rendering) -> tuple[str, ...]:
         """Take from an open dataset what reading needs; returns what the user should know of its place."""
