@@ -54,7 +54,8 @@ def read_area(source: str) -> Area:
         return _area("the WKT", *_from_wkt(source, "the WKT"))
     path = Path(source)
     try:
-        head = path.read_bytes()[:4096]
+        with path.open("rb") as file:
+            head = file.read(4096)
     except OSError as error:
         raise SceneError(
             f"--aoi {source} cannot be read: {error.strerror}; give a vector file, or WKT such as "

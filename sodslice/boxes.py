@@ -89,14 +89,7 @@ def touching_pairs(
     if groups is not None:
         groups = np.unique(groups, return_inverse=True)[1].reshape(-1)
     for few, many in _level_pairs(boxes, groups, owners, askers, least_iou=least_iou):
-        for i, j in few.candidates(many, piece):
-            one, other = boxes.take(i, axis=0), boxes.take(j, axis=0)
-            kept = intersection(one, other) > 0
-            if owners is not None:
-                kept &= owners.take(i) != owners.take(j)
-            if few is many:  # both boxes may find each other: the one further left reports the pair
-                kept &= (one[:, 0] < other[:, 0]) | ((one[:, 0] == other[:, 0]) & (i < j))
-            i, j = i[kept], j[kept]
+        for i, j in few.touching(many, piece):
             yield (j, i) if askers is not None and len(i) and not askers[i[0]] else (i, j)
 
 
@@ -151,15 +144,27 @@ class _Level:
         """About how many strips of the other level this level's boxes ask for."""
         return len(self.rows) * float(2.0 + self.largest[1] / other.cell[1])
 
-    def candidates(self, other: _Level, piece: int) -> Iterator[tuple[Rows, Rows]]:
-        """Rows `(i, j)` of this level and of the other that may share area."""
+    def touching(self, other: _Level, piece: int) -> Iterator[tuple[Rows, Rows]]:
+        """Rows `(i, j)` of this level and of the other that share area and have different owners."""
         at_once = max(1, piece // (3 + int(self.largest[1] / other.cell[1])))
         for start in range(0, len(self.rows), at_once):
-            part = slice(start, start + at_once)
-            asker, low, count = self._ranges(other, part)
+            asker, low, count = self._ranges(other, slice(start, start + at_once))
+            asker += start
             for first, last in pieces(count, piece):
                 at, found = spread(low[first:last], count[first:last])
-                yield self.rows[part][asker[first:last]].take(at), other.rows.take(found)
+                at = asker[first:last].take(at)
+                kept = self._touch(other, at, found)
+                yield self.rows.take(at[kept]), other.rows.take(found[kept])
+
+    def _touch(self, other: _Level, at: Rows, found: Rows) -> Mask:
+        """Which places `(K,)` of this level and of the other make a pair; near places are near in memory."""
+        one, two = self.boxes.take(at, axis=0), other.boxes.take(found, axis=0)
+        touch = intersection(one, two) > 0
+        if self.owners is not None and other.owners is not None:
+            touch &= self.owners.take(at) != other.owners.take(found)
+        if other is self:  # both boxes may find each other: the one further left reports the pair
+            touch &= (one[:, 0] < two[:, 0]) | ((one[:, 0] == two[:, 0]) & (at < found))
+        return touch
 
     def _ranges(self, other: _Level, part: slice) -> tuple[Rows, Rows, Rows]:
         """Where the neighbours of some boxes lie in the other level: box of the part, first row, count."""

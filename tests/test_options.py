@@ -50,6 +50,16 @@ def test_classes_by_name_and_id():
         ({"merge": "magic"}, "--merge must be one of seam, nms"),
         ({"threshold": "car=2"}, "--threshold must be a score from 0 to 1"),
         ({"bands": "1,2"}, "--bands must be one band or three"),
+        ({"stretch": "98,2"}, "--stretch must be auto, none, two percentiles such as 2,98, or two levels"),
+        ({"stretch": "minmax:5,5"}, "--stretch must be auto, none"),
+        ({"stretch": "linear"}, "--stretch must be auto, none"),
+        ({"nodata": "black"}, "--nodata must be a number, nan or none, got 'black'"),
+        ({"window": "1,2,3"}, "--window must be x,y,width,height in whole pixels"),
+        ({"window": "0,0,0,5"}, "--window must be x,y,width,height in whole pixels"),
+        ({"gsd": 0}, "--gsd must be a number above 0, got 0"),
+        ({"rpc_height": "high"}, "--rpc-height must be a number"),
+        ({"min_size": -1}, "--min-size must be a number from 0, got -1"),
+        ({"min_size": 5, "max_size": 3}, "--min-size must not be above --max-size, got 5 and 3"),
         ({"class_agnostic": "yes"}, "--class-agnostic must be true or false"),
         ({"batch": True}, "--batch must be a number"),
         ({"tiel": 640}, r"unknown setting 'tiel' \(did you mean 'tile'\?\)"),
@@ -85,6 +95,32 @@ def test_files_that_are_no_settings_are_refused(tmp_path, text, words):
         load_options(tmp_path / "a.yaml")
     with pytest.raises(SodsliceError, match="cannot be read"):
         load_options(tmp_path / "missing.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "spellings", "value"),
+    [
+        ("stretch", ["2,98", "2.0, 98", [2, 98], (2.0, 98.0)], "2,98"),
+        ("stretch", ["minmax:0,3000", "minmax:0.0,3e3"], "minmax:0,3000"),
+        ("nodata", ["nan", "NaN"], "nan"),
+        ("nodata", ["-9999", -9999, -9999.0], -9999.0),
+        ("nodata", ["none", "None"], "none"),
+        ("nodata", [None, "auto"], None),
+        ("window", ["1,2,30,40", [1, 2, 30, 40], (1, 2, 30, 40)], (1, 2, 30, 40)),
+        ("gsd", ["0.12", 0.12], 0.12),
+    ],
+)
+def test_one_setting_has_one_value_however_it_is_spelt(name, spellings, value):
+    for spelling in spellings:
+        options = Options.from_mapping({name: spelling})
+        assert getattr(options, name) == value
+        assert Options.from_mapping(orjson.loads(orjson.dumps(options.as_dict()))) == options
+
+
+def test_what_the_tiles_depend_on_is_told_from_what_comes_after_them():
+    names = set(Options().tile_settings())
+    assert {"bands", "stretch", "nodata", "aoi", "window", "gsd", "rpc_height", "tile", "overlap"} <= names
+    assert not names & {"threshold", "merge", "iou", "min_size", "max_size", "readers", "pixel_coords"}
 
 
 def test_settings_that_change_no_result_are_left_out_of_outputs():

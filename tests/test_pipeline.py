@@ -60,6 +60,16 @@ def test_output_is_byte_identical_for_any_number_of_readers(tmp_path, readers):
     assert without_timings(one) == without_timings(many)
 
 
+@pytest.mark.parametrize("readers", [1, 4])
+def test_a_stretched_scene_is_byte_identical_whichever_reader_measures_it(tmp_path, readers):
+    pixels = scene_with_blobs(800, 600, CORNERS).astype(np.uint16) * 13
+    path = write_raster(tmp_path / "a.tif", pixels, compress="deflate")
+    options = {"tile": 128, "gsd": 0.4, "window": (50, 0, 700, 600)}
+    one = run(path, model="blobs", options=options)
+    many = run(path, model="blobs", options={**options, "readers": readers})
+    assert without_timings(one) == without_timings(many)
+
+
 @pytest.fixture(scope="module")
 def town():
     """A scene with texture on which the default model finds something to disagree about."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rasterio.enums import Resampling
 
 from sodslice import SodsliceError, open_scene, plan_tiles
-from sodslice.scene.layout import LARGEST_CACHE, SMALLEST_CACHE, Layout, block_cache, plan_reading
+from sodslice.scene.layout import LARGEST_CACHE_OF_ROWS, SMALLEST_CACHE, Layout, block_cache, plan_reading
 from tests.rasters import write_raster
 
 MEBI = 2**20
@@ -29,7 +29,7 @@ def test_every_tile_is_read_once_within_a_bounded_cache(width, height, block, pi
     tiles = plan_tiles(width, height, tile=1024)
     plan = plan_reading(tiles, layout)
     assert sorted(plan.tiles) == tiles
-    assert SMALLEST_CACHE <= plan.cache_bytes <= max(LARGEST_CACHE, layout.block_bytes + 64 * MEBI)
+    assert SMALLEST_CACHE <= plan.cache_bytes <= max(LARGEST_CACHE_OF_ROWS, layout.block_bytes + 64 * MEBI)
 
 
 def test_tiles_go_row_by_row_where_a_row_fits_the_cache():
@@ -51,7 +51,7 @@ def test_tiles_go_in_bands_of_columns_where_no_row_fits_the_cache():
 
 def test_rows_of_pixels_that_do_not_fit_the_cache_are_said():
     plan = plan_reading(plan_tiles(200_000, 2000, tile=1024), Layout(200_000, 2000, 200_000, 1, 8))
-    assert "more than the cache of 128 MB" in plan.notes[0]
+    assert "more than the cache of 256 MB" in plan.notes[0]
 
 
 def test_the_cache_holds_whatever_other_threads_do(tmp_path):

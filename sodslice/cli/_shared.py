@@ -79,7 +79,8 @@ def _config_flag(command: Command) -> Command:
 def _metavar(field: dataclasses.Field[Any], setting: Any) -> str | None:
     if setting.choices:
         return None
-    return {"int": "N", "int | None": "N", "float": "NUMBER"}.get(str(field.type), "TEXT")
+    words = {"int": "N", "int | None": "N", "float": "NUMBER", "float | None": "NUMBER"}
+    return words.get(str(field.type), "TEXT")
 
 
 def gather_options(config: str | None, flags: dict[str, Any]) -> Options:

@@ -13,7 +13,7 @@ from sodslice.merging.rule import Rule, Tiles
 from sodslice.merging.sahi_modes import sahi_greedy_nmm, sahi_nmm, sahi_nms
 from sodslice.merging.seam import seam
 from sodslice.merging.suppression import suppress
-from sodslice.merging.table_order import canonical_rows, distinct_rows
+from sodslice.merging.table_order import canonical_rows, distinct
 
 Method = Callable[[Detections, Tiles, Rule], Detections]
 
@@ -58,20 +58,18 @@ def merge(
             f"--merge must be one of {', '.join(METHODS)}, got {method!r}{did_you_mean(method, METHODS)}"
         )
     rule = Rule(iou, class_agnostic, suppressed)
-    found = found[canonical_rows(found)]
-    x0, y0, x1, y1 = found.boxes.T
-    found = found[distinct_rows(x0, y0, x1, y1, found.scores, found.labels, found.tile_ids)]
     merged = METHODS[method](found, tiles, rule)
     return merged[canonical_rows(merged)]
 
 
 def _none(found: Detections, _tiles: Tiles, _rule: Rule) -> Detections:
-    """Every row as reported."""
-    return found
+    """Every row as reported, once."""
+    return distinct(found)
 
 
 def _nms(found: Detections, _tiles: Tiles, rule: Rule) -> Detections:
     """Greedy non-maximum suppression by IoU, blind to tiles."""
+    found = distinct(found)
     rows = np.arange(len(found))
     keepers = suppress(found.boxes, rule.groups(found), None, order=rows, least_iou=rule.iou)
     return found[keepers == rows]
@@ -87,4 +85,8 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "sahi-greedy-nmm": sahi_greedy_nmm,
     }
 )
-"""What `merge` can do, by name: functions of the table in canonical order, the tiles and the rule."""
+"""What `merge` can do, by name: functions of the table, the tiles and the rule, in any order of rows."""
+
+THRESHOLD_FIRST = frozenset(name for name in METHODS if name.startswith("sahi-"))
+"""Methods that want the score threshold before the merge, where SAHI has it: what they join grows, so noise
+of low scores must not be among it. The others want all rows: a low score, too, says what a tile saw."""

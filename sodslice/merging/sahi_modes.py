@@ -15,12 +15,14 @@ from sodslice import boxes as box
 from sodslice.detections import Detections
 from sodslice.errors import DeviceError
 from sodslice.merging.rule import Rule, Tiles
+from sodslice.merging.table_order import distinct
 
 METRIC = "IOS"
 
 
 def sahi_nms(found: Detections, _tiles: Tiles, rule: Rule) -> Detections:
     """`NMSPostprocess`: the best box stays, what overlaps it goes."""
+    found = distinct(found)
     if not len(found):
         return found
     return found[np.array(_combine().batched_nms(_as_array(found, rule), METRIC, rule.iou), np.intp)]
@@ -28,11 +30,13 @@ def sahi_nms(found: Detections, _tiles: Tiles, rule: Rule) -> Detections:
 
 def sahi_nmm(found: Detections, _tiles: Tiles, rule: Rule) -> Detections:
     """`NMMPostprocess`: what overlaps the best box, or what overlaps that, is joined to it."""
+    found = distinct(found)
     return _joined(found, _combine().batched_nmm(_as_array(found, rule), METRIC, rule.iou), rule)
 
 
 def sahi_greedy_nmm(found: Detections, _tiles: Tiles, rule: Rule) -> Detections:
     """`GreedyNMMPostprocess`, SAHI's default: what overlaps the best box is joined to it."""
+    found = distinct(found)
     return _joined(found, _combine().batched_greedy_nmm(_as_array(found, rule), METRIC, rule.iou), rule)
 
 

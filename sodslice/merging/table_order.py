@@ -36,6 +36,13 @@ def _in_runs(values: npt.NDArray[np.generic]) -> Mask:
     return np.append(same, False) | np.append(False, same) if len(values) else same
 
 
+def distinct(found: Detections) -> Detections:
+    """The table in canonical order, each of several equal rows once."""
+    found = found[canonical_rows(found)]
+    x0, y0, x1, y1 = found.boxes.T
+    return found[distinct_rows(x0, y0, x1, y1, found.scores, found.labels, found.tile_ids)]
+
+
 def distinct_rows(*columns: npt.NDArray[np.generic]) -> Rows:
     """Rows, ascending, of which no earlier row is equal in all columns.
 

@@ -23,6 +23,8 @@ from sodslice.tiles import Tile
 MEBI = 2**20
 SMALLEST_CACHE = 32 * MEBI
 LARGEST_CACHE = 128 * MEBI
+LARGEST_CACHE_OF_ROWS = 256 * MEBI
+"""Where blocks are whole rows, of which a cache that is too small decodes every one again for each tile."""
 LARGEST_BLOCK = 2048 * MEBI
 """Above it a file is refused: GDAL needs about twice as much to decode one block."""
 NOTED_BLOCK = 64 * MEBI
@@ -141,7 +143,7 @@ def plan_reading(
     left, right = min(t.x for t in tiles) * scale[0], max(t.x + t.width for t in tiles) * scale[0]
     wanted = layout.row_bytes(side, right - left)
     least = max(SMALLEST_CACHE, layout.block_bytes + NOTED_BLOCK)
-    cache = max(least, min(wanted, LARGEST_CACHE))
+    cache = max(least, min(wanted, LARGEST_CACHE_OF_ROWS if layout.whole_rows else LARGEST_CACHE))
     if wanted <= cache:
         return ReadingPlan(tuple(tiles), cache)
     if layout.whole_rows:

@@ -46,6 +46,8 @@ class Opener:
             raise SceneError(f"there is no file {path}")
         if path.is_dir():
             raise SceneError(f"{path} is a folder; give an image file")
+        if not path.is_file():
+            raise SceneError(f"{path} is a device or a pipe; give an image file")
         self._drivers: list[str] | None = None
         if not allow_vrt:
             is_vrt = check_points_nowhere(path)
