@@ -4,9 +4,10 @@
     python benchmarks/merge_quality.py layouts
     python benchmarks/merge_quality.py scene --tiles 320 640 1024
     python benchmarks/merge_quality.py overlap
+    python benchmarks/merge_quality.py steps
 
-`examiner` and `layouts` need the fixed examiner (`merge_sim/sim.py`), `scene` and `overlap` also the mosaic
-with its truth; both are looked for in the folder `shared` beside the checkout (or SODSLICE_SHARED).
+`examiner` and `layouts` need the fixed examiner (`merge_sim/sim.py`), the others also the mosaic with its
+truth; both are looked for in the folder `shared` beside the checkout (or SODSLICE_SHARED).
 
 The yardstick of `scene` is the same model on the whole image at once, without the cap on boxes an image that
 its graph has. A duplicate is a false alarm half of which lies on an object that another box found (or half
@@ -23,8 +24,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
+from unittest import mock
 
 import numpy as np
 
@@ -286,6 +289,52 @@ def show_overlap(given: argparse.Namespace) -> None:
         row(overlap, f"{1 / (1 - overlap) ** 2:.2f}", *cells)
 
 
+def without(step: str) -> AbstractContextManager[object]:
+    """The seam rule without one of its steps, while the context is open."""
+    module = importlib.import_module("sodslice.merging.seam")
+    changed = {
+        "nothing": ("COVERED", module.COVERED),
+        "fragments lose to whole boxes": ("_covered", lambda found, *_: np.zeros(len(found), bool)),
+        "stitching": ("stitch", lambda *_: (Detections.empty(), np.empty(0, np.intp))),
+        "depth decides near ties": ("_standing", lambda found, *_: np.ones(len(found))),
+        "means of sides": ("_averaged", lambda found, *_: found.boxes),
+        "the deepest tile has the say": ("DISSENT", 1.0),
+    }
+    return mock.patch.object(module, *changed[step])
+
+
+STEPS = (
+    "nothing",
+    "fragments lose to whole boxes",
+    "stitching",
+    "depth decides near ties",
+    "means of sides",
+    "the deepest tile has the say",
+)
+
+
+def show_steps(given: argparse.Namespace) -> None:
+    """What each step of the seam rule gains: the rule without it, on the examiner and on the real scene."""
+    sim = examiner()
+    layout = sim.load_layout()
+    real = RealScene(given.model, given.cache)
+    keys = ("AP", "AP50", "found", "precision", "dupl./100")
+    scenes = [f"tile {tile}: {key}" for tile in given.tiles for key in keys]
+    header("without", "examiner AP", "false at 0.3", "large AP", *scenes)
+    for step in STEPS:
+        with without(step):
+            cells = [
+                examine(sim, which, given.seeds, tile=640, overlap=0.2)["seam"]
+                for which in (layout, strewn("large"))
+            ]
+            judged = []
+            for tile in given.tiles:
+                grids = [real.seen(tile, 0.2, phase) for phase in range(PHASES)]
+                each = [real.merged(*grid, "seam") for grid in grids]
+                judged += [float(np.mean([j[key] for j in each])) for key in keys]
+            row(step, cells[0]["AP"], cells[0]["FP@.3"], cells[1]["AP"], *judged)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse and print."""
     parser = argparse.ArgumentParser(
@@ -308,14 +357,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     overlap.add_argument(
         "--phases", type=int, default=4, help="grids on the real scene; 0: only the examiner"
     )
-    for each, seeds in ((fixed, 10), (layouts, 3), (overlap, 10)):
+    steps = what.add_parser("steps", help="the seam rule without each of its steps")
+    steps.add_argument("--tiles", type=int, nargs="+", default=[320, 640])
+    for each, seeds in ((fixed, 10), (layouts, 3), (overlap, 10), (steps, 5)):
         each.add_argument("--seeds", type=int, default=seeds)
-    for each in (scene, overlap):
+    for each in (scene, overlap, steps):
         each.add_argument("--model", default="vehicle-t", help="a name of the store, or a folder")
         each.add_argument(
             "--cache", type=Path, default=Path(tempfile.gettempdir()) / "sodslice-merge-quality"
         )
-    shows = ((fixed, show_examiner), (layouts, show_layouts), (scene, show_scene), (overlap, show_overlap))
+    shows = (
+        (fixed, show_examiner),
+        (layouts, show_layouts),
+        (scene, show_scene),
+        (overlap, show_overlap),
+        (steps, show_steps),
+    )
     for each, show in shows:
         each.set_defaults(show=show)
     given = parser.parse_args(arguments)

@@ -114,6 +114,15 @@ def words(value: Any) -> tuple[str, ...]:
     return tuple(parts)
 
 
+def groups(value: Any) -> tuple[tuple[str, ...], ...]:
+    """Groups of words: from "car,van", a list of such texts, or a list of lists."""
+    given = [value] if isinstance(value, str) else list(value or ())
+    found = tuple(words(group) for group in given)
+    if any(len(set(group)) < 2 for group in found):
+        raise ValueError("two classes or more that can be one object, for example car,van")
+    return found
+
+
 def bands(value: Any) -> tuple[int, ...] | None:
     """One band or three, or None for what the file says."""
     if value is None or value in ("auto", ()):

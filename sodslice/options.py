@@ -118,6 +118,16 @@ class Options:
     class_agnostic: bool = _setting(
         False, Setting("Join boxes of different classes too.", "Merge", checks.yes_no, switch=True)
     )
+    class_group: tuple[tuple[str, ...], ...] = _setting(
+        (),
+        Setting(
+            "Classes that are joined as if they were one, such as car,van.",
+            "Merge",
+            checks.groups,
+            "none",
+            repeatable=True,
+        ),
+    )
     bands: tuple[int, ...] | None = _setting(
         None,
         Setting(
@@ -276,6 +286,9 @@ class Options:
                 f"--min-size must not be above --max-size, got {self.min_size:g} and {self.max_size:g}"
             )
 
+        if self.class_agnostic and self.class_group:
+            raise OptionError("--class-agnostic joins all classes already; leave out --class-group")
+
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Options:
         """Options from names and values, as YAML gives them; dashes in names count as underscores.
@@ -343,18 +356,47 @@ class Options:
         """
         if not self.classes:
             return list(range(len(class_names)))
-        ids = set()
-        for word in self.classes:
-            if word in class_names:
-                ids.add(class_names.index(word))
-            elif word.isdigit() and int(word) < len(class_names):
-                ids.add(int(word))
-            else:
-                raise OptionError(
-                    f"--classes names {word!r}{did_you_mean(word, class_names)}; "
-                    f"the model knows {', '.join(class_names)}"
-                )
-        return sorted(ids)
+        return _ids("--classes", self.classes, class_names)
+
+    def joined_classes(self, class_names: tuple[str, ...]) -> bool | list[list[int]]:
+        """Which classes can be one object: all (True), or the ids of each group of them.
+
+        Args:
+            class_names: the model's.
+
+        Raises:
+            OptionError: a class is named that the model does not know, or stands in two groups.
+        """
+        if self.class_agnostic:
+            return True
+        groups = [_ids("--class-group", words, class_names) for words in self.class_group]
+        members = [member for group in groups for member in group]
+        twice = next((member for member in members if members.count(member) > 1), None)
+        if twice is not None:
+            raise OptionError(
+                f"--class-group names {class_names[twice]!r} in two groups; join those groups into one"
+            )
+        return groups
+
+
+def _ids(flag: str, words: tuple[str, ...], class_names: tuple[str, ...]) -> list[int]:
+    """Ids, increasing, of classes given by name or id.
+
+    Raises:
+        OptionError: the model has no such class.
+    """
+    ids = set()
+    for word in words:
+        if word in class_names:
+            ids.add(class_names.index(word))
+        elif word.isdigit() and int(word) < len(class_names):
+            ids.add(int(word))
+        else:
+            raise OptionError(
+                f"{flag} names {word!r}{did_you_mean(word, class_names)}; "
+                f"the model knows {', '.join(class_names)}"
+            )
+    return sorted(ids)
 
 
 def setting_of(field: dataclasses.Field[Any]) -> Setting:
@@ -413,4 +455,6 @@ def _parsed(text: str) -> Any:
 def _plain(name: str, value: Any) -> Any:
     if name == "threshold":
         return {key or "all": score for key, score in value} or None
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return [list(item) if isinstance(item, tuple) else item for item in value]
+    return value

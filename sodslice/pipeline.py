@@ -21,7 +21,7 @@ from sodslice.detector import Detector, ModelInfo
 from sodslice.errors import GeoRefError, ModelError, OptionError, SceneError
 from sodslice.extent import restrict
 from sodslice.journal import Journal
-from sodslice.merging import merge
+from sodslice.merging import THRESHOLD_FIRST, merge
 from sodslice.models import load_model
 from sodslice.options import Options, load_options
 from sodslice.result import RunResult
@@ -228,7 +228,9 @@ def _result(
         swept = sweep(view.scene, tiles, detector, reading, journal=journal, progress=progress)
     _warn_of_limits(swept, detector, settings)
     with clock.stage("merge"):
-        found = merged(swept.on_scene(view.tiles), view.tiles, info, settings, frame=view.frame)
+        failed = {tile.id for tile, _ in swept.failed}
+        grid = [tile for tile in view.tiles if tile.id not in failed]
+        found = merged(swept.on_scene(grid), grid, info, settings, frame=view.frame)
         found = counting(
             found, scene.georef, within=view.within, min_size=options.min_size, max_size=options.max_size
         )
@@ -265,6 +267,7 @@ def _resolved(options: Options, detector: Detector) -> Options:
     info = detector.info
     options.score_thresholds(info.class_names, info.threshold)
     options.class_ids(info.class_names)
+    options.joined_classes(info.class_names)
     return options.replace(
         {
             "tile": tile_side(options, detector),
@@ -281,21 +284,23 @@ def merged(
 
     Args:
         found: boxes in the pixels that the detector saw, unmerged.
-        tiles: of the run.
+        tiles: of the run, without those that could not be read.
         info: of the model: class names, threshold, and whether its boxes went through NMS in the tile.
-        options: classes, merge, iou, class_agnostic and threshold apply.
+        options: classes, merge, iou, class_agnostic, class_group and threshold apply.
         frame: from these pixels to those of the scene; boxes are cut to it.
     """
+    thresholds = np.asarray(options.score_thresholds(info.class_names, info.threshold), np.float32)
     kept = found[np.isin(found.labels, options.class_ids(info.class_names))]
+    if options.merge in THRESHOLD_FIRST:
+        kept = kept[kept.scores >= thresholds[kept.labels]]
     joined = merge(
         kept,
         tiles,
         method=options.merge,
         iou=options.iou,
-        class_agnostic=options.class_agnostic,
+        class_agnostic=options.joined_classes(info.class_names),
         suppressed=info.suppressed,
     )
-    thresholds = np.asarray(options.score_thresholds(info.class_names, info.threshold), np.float32)
     final = joined[joined.scores >= thresholds[joined.labels]]
     final = frame.on_scene(replace(final, boxes=box.clip(final.boxes, *frame.seen)))
     return final[final.canonical_order()]

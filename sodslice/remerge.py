@@ -25,7 +25,7 @@ def merge_again(result: str | Path, settings: Mapping[str, Any] | None = None) -
     Args:
         result: the file that the run wrote, with its raw store beside it, or the raw store itself.
         settings: those that apply after detection and that shall differ: merge, iou, class_agnostic,
-            threshold, classes, min_size, max_size.
+            class_group, threshold, classes, min_size, max_size.
 
     Raises:
         SodsliceError: there is no raw store, its run did not finish, or a setting would need the model.
@@ -45,7 +45,9 @@ def merge_again(result: str | Path, settings: Mapping[str, Any] | None = None) -
     within = restrict(georef, frame.size, window=options.window, aoi=options.aoi)
     if within.aoi_sha256 != run["aoi_sha256"]:
         raise SodsliceError(f"the area of interest {options.aoi} has changed since the run; run it again")
-    tiles = plan_tiles(*frame.seen, tile=run["tile_px"], overlap=before.overlap)
+    failed = {row["id"] for row in run["failed_tiles"]}
+    grid = plan_tiles(*frame.seen, tile=run["tile_px"], overlap=before.overlap)
+    tiles = [tile for tile in grid if tile.id not in failed]
     swept = Swept(held.tables, frozenset(held.empty), (), 0)
     found = merged(swept.on_scene(tiles), tiles, info, options, frame=frame)
     found = counting(found, georef, within=within, min_size=options.min_size, max_size=options.max_size)

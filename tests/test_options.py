@@ -49,6 +49,8 @@ def test_classes_by_name_and_id():
         ({"iou": 1.2}, "--iou must be a number from 0.01 to 1, got 1.2"),
         ({"merge": "magic"}, "--merge must be one of seam, nms"),
         ({"threshold": "car=2"}, "--threshold must be a score from 0 to 1"),
+        ({"class_group": "car"}, "--class-group must be two classes or more that can be one object"),
+        ({"class_group": "car,van", "class_agnostic": True}, "--class-agnostic joins all classes already"),
         ({"bands": "1,2"}, "--bands must be one band or three"),
         ({"stretch": "98,2"}, "--stretch must be auto, none, two percentiles such as 2,98, or two levels"),
         ({"stretch": "minmax:5,5"}, "--stretch must be auto, none"),
@@ -100,6 +102,7 @@ def test_files_that_are_no_settings_are_refused(tmp_path, text, words):
 @pytest.mark.parametrize(
     ("name", "spellings", "value"),
     [
+        ("class_group", ["car,van", ["car, van"], [["car", "van"]]], (("car", "van"),)),
         ("stretch", ["2,98", "2.0, 98", [2, 98], (2.0, 98.0)], "2,98"),
         ("stretch", ["minmax:0,3000", "minmax:0.0,3e3"], "minmax:0,3000"),
         ("nodata", ["nan", "NaN"], "nan"),

@@ -158,6 +158,26 @@ def test_thresholds_and_classes_apply():
         run(scene, model=model, options={"classes": "bus"})
 
 
+def test_classes_of_a_group_are_joined_as_one():
+    model = Everything([[0, 0, 9, 9], [0, 0, 9, 10], [40, 0, 49, 9]], [0.9, 0.8, 0.6], [0, 1, 1])
+    scene = np.zeros((64, 64), np.uint8)
+    assert run(scene, model=model).labels == ["car", "van", "van"]
+    for group in ("car,van", [["car", "van"]], ["0,1"]):
+        assert run(scene, model=model, options={"class_group": group}).labels == ["car", "van"]
+    with pytest.raises(SodsliceError, match=r"--class-group names 'vam' \(did you mean 'van'\?\)"):
+        run(scene, model=model, options={"class_group": "car,vam"})
+    with pytest.raises(SodsliceError, match="--class-group names 'car' in two groups"):
+        run(scene, model=model, options={"class_group": ["car,van", "0,1"]})
+
+
+def test_methods_of_sahi_join_only_what_is_above_the_threshold():
+    model = Everything([[0, 0, 20, 20], [0, 0, 40, 20]], [0.9, 0.2])
+    scene = np.zeros((64, 64), np.uint8)
+    for threshold, width in ((0.5, 20), (0.1, 40)):
+        options = {"merge": "sahi-greedy-nmm", "threshold": threshold}
+        assert run(scene, model=model, options=options).detections.boxes.tolist() == [[0, 0, width, 20]]
+
+
 def test_the_models_own_threshold_is_the_default():
     model = Everything([[0, 0, 9, 9], [20, 0, 29, 9]], [0.9, 0.6], threshold=0.7)
     result = run(np.zeros((64, 64), np.uint8), model=model)

@@ -18,6 +18,7 @@ from sodslice import ArrayScene, BlobDetector, SodsliceError, run
 from sodslice.errors import SceneError
 from sodslice.journal import read_store
 from sodslice.remerge import merge_again
+from sodslice.scene import RasterScene
 from sodslice.sweep import scene_identity
 from tests.rasters import scene_with_blobs, write_raster
 
@@ -153,6 +154,28 @@ def test_tiles_that_cannot_be_read_fail_the_run_or_are_listed():
         "error": "bad block at 400, 0",
     }
     assert len(result) == 5
+
+
+class BrokenFile(RasterScene):
+    """A file of which a part cannot be read."""
+
+    def read(self, x, y, width, height):
+        if x == 192 and y == 0:
+            raise SceneError("bad block")
+        return super().read(x, y, width, height)
+
+
+def test_a_tile_that_failed_says_nothing_about_what_its_neighbours_saw(tmp_path):
+    # Two tiles see the blob whole; the one that sees it deeper cannot be read.
+    path = write_raster(tmp_path / "a.tif", scene_with_blobs(448, 256, [(236, 100)]))
+    options = {"tile": 256, "overlap": 64, "on_error": "skip", "keep_raw": True}
+    whole = run(path, model="blobs", options=options, output=tmp_path / "whole.json")
+    with BrokenFile(path) as broken:
+        result = run(broken, model="blobs", options=options, output=tmp_path / "a.json")
+    assert [row["id"] for row in result.run["failed_tiles"]] == [1]
+    assert result.detections.boxes.tolist() == whole.detections.boxes.tolist() == [[236, 100, 246, 110]]
+    assert result.detections.scores.tolist() == whole.detections.scores.tolist()
+    assert merge_again(tmp_path / "a.json").detections == result.detections
 
 
 def test_skipped_tiles_give_exit_3(tmp_path):

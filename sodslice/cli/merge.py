@@ -14,7 +14,16 @@ from sodslice.cli._shared import (
     verbosity_flags,
 )
 
-AFTER_DETECTION = ("merge", "iou", "class_agnostic", "threshold", "classes", "min_size", "max_size")
+AFTER_DETECTION = (
+    "merge",
+    "iou",
+    "class_agnostic",
+    "class_group",
+    "threshold",
+    "classes",
+    "min_size",
+    "max_size",
+)
 
 
 @click.command(name="merge", cls=GroupedCommand)

@@ -172,8 +172,12 @@ class _Worker:
         """
         batch = self._ready.get()
         if batch is None:
+            self._process.kill()  # its pipe may be full, and nobody reads it any more
             code = self._process.wait()
-            raise DataError(f"a process that prepares canvases ended with code {code}; see its message above")
+            raise DataError(
+                f"a process that prepares canvases ended with code {code}; see its message above, and go on "
+                "with --resume"
+            )
         if isinstance(batch, SodsliceError):
             raise batch
         return batch

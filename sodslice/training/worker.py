@@ -14,12 +14,13 @@ from sodslice.training.settings import TrainSettings, settings_from
 
 
 def main() -> None:
-    """Read the job from stdin, write batches to stdout."""
+    """Read the job from stdin, write batches to what was stdout."""
+    pipe = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not get among the batches
     opencv().setNumThreads(1)
     job = orjson.loads(sys.stdin.buffer.read())
     settings = settings_from(TrainSettings, job["settings"], where="the settings")
     share = Share(*job["share"])
-    pipe = sys.stdout.buffer
     try:
         maker = open_maker(
             settings, tuple(job["class_names"]), max(settings.cache_mb // settings.workers, 16)
