@@ -28,7 +28,7 @@ test-slow: install
 	$(BIN)/python -m pytest -m slow
 
 fuzz: install
-	$(BIN)/python -m tests.fuzz 2000 $(VENV)/fuzz
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.fuzz 2000 $(VENV)/fuzz
 
 demo: install
 	$(BIN)/sodslice demo --output demo-out

@@ -109,6 +109,7 @@ def in_child(path: Path) -> str:
 
 def main(count: int, folder: Path, first: int = 0) -> None:
     """Try so many broken files; those that end badly are left in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     whole = healthy_files(folder)
     for path in whole:
         assert in_child(path) == "done", path

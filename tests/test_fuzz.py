@@ -6,10 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 
-
-@pytest.mark.slow
 def test_broken_files_end_with_a_result_or_one_line_of_error(tmp_path):
     count = os.environ.get("SODSLICE_FUZZ", "200")
     command = [sys.executable, "-W", "ignore", "-m", "tests.fuzz", count, str(tmp_path)]

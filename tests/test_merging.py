@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from sodslice.boxes import iou
 from sodslice.detections import Detections
 from sodslice.errors import DeviceError, OptionError
-from sodslice.merging import METHODS, merge
+from sodslice.merging import METHODS, merge, methods
 from sodslice.tiles import plan_tiles
 
 OWN = ("seam", "nms", "none")
@@ -66,6 +67,16 @@ def test_the_order_of_rows_and_rows_given_twice_change_nothing(method, seed):
     found = scene(seed)
     rows = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(found)), 2))
     assert merge(found[rows], TILES, method=method) == merge(found, TILES, method=method)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("joined", [False, True, [[0, 2]]])
+def test_a_table_of_many_rows_is_merged_group_by_group_with_the_same_result(method, joined):
+    tables = [scene(seed) for seed in range(20)]
+    expected = [merge(found, TILES, method=method, class_agnostic=joined) for found in tables]
+    with mock.patch.object(methods, "ROWS_AT_ONCE", 0):
+        for found, merged in zip(tables, expected, strict=True):
+            assert merge(found, TILES, method=method, class_agnostic=joined) == merged
 
 
 @pytest.mark.parametrize("method", METHODS)

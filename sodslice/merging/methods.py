@@ -14,6 +14,10 @@ from sodslice.merging.sahi_modes import sahi_greedy_nmm, sahi_nmm, sahi_nms
 from sodslice.merging.seam import seam
 from sodslice.merging.suppression import suppress
 from sodslice.merging.table_order import canonical_rows, distinct
+from sodslice.merging.tile_table import TileTable
+
+ROWS_AT_ONCE = 1 << 20
+"""Of tables with more rows the groups of classes are merged one after the other."""
 
 Method = Callable[[Detections, Tiles, Rule], Detections]
 
@@ -58,8 +62,24 @@ def merge(
             f"--merge must be one of {', '.join(METHODS)}, got {method!r}{did_you_mean(method, METHODS)}"
         )
     rule = Rule(iou, class_agnostic, suppressed)
-    merged = METHODS[method](found, tiles, rule)
+    merged = (
+        METHODS[method](found, tiles, rule)
+        if len(found) <= ROWS_AT_ONCE
+        else _by_groups(found, tiles, rule, METHODS[method])
+    )
     return merged[canonical_rows(merged)]
+
+
+def _by_groups(found: Detections, tiles: Tiles, rule: Rule, method: Method) -> Detections:
+    """The same as the method on all rows: boxes of different groups have nothing to say to each other.
+
+    Sorting and gathering 10 million rows at once would miss the processor's caches at every step.
+    """
+    table = TileTable.of(tiles)
+    groups = rule.groups(found)
+    return Detections.concatenate(
+        [method(found[groups == group], table, rule) for group in np.unique(groups)]
+    )
 
 
 def _none(found: Detections, _tiles: Tiles, _rule: Rule) -> Detections:

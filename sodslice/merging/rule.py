@@ -11,10 +11,11 @@ import numpy.typing as npt
 from sodslice.boxes import Labels
 from sodslice.detections import NO_TILE, Detections
 from sodslice.errors import OptionError
+from sodslice.merging.tile_table import TileTable
 from sodslice.tiles import Tile
 
-Tiles = Sequence[Tile] | npt.NDArray[np.integer]
-"""The tiles of a run: `Tile`s, or their fields as `(T, 5)` integers id, x, y, width, height."""
+Tiles = Sequence[Tile] | npt.NDArray[np.integer] | TileTable
+"""The tiles of a run: `Tile`s, or a table of them, or `(T, 5)` integers id, x, y, width, height."""
 
 
 @dataclass(frozen=True)

@@ -42,12 +42,14 @@ class TileTable:
     neighbours: Neighbours
 
     @classmethod
-    def of(cls, tiles: Sequence[Tile] | npt.NDArray[np.integer]) -> TileTable:
-        """From tiles, or from their fields as `(T, 5)` integers.
+    def of(cls, tiles: Sequence[Tile] | npt.NDArray[np.integer] | TileTable) -> TileTable:
+        """From tiles, or from their fields as `(T, 5)` integers; a table stays as it is.
 
         Raises:
             DetectionsError: the array has another shape, or an id comes twice.
         """
+        if isinstance(tiles, TileTable):
+            return tiles
         fields = np.asarray(tiles, dtype=np.int64)
         if not len(fields):
             fields = fields.reshape(0, 5)
