@@ -5,6 +5,7 @@
     python benchmarks/merge_quality.py scene --tiles 320 640 1024
     python benchmarks/merge_quality.py overlap
     python benchmarks/merge_quality.py steps
+    python benchmarks/merge_quality.py cuts
 
 `examiner` and `layouts` need the fixed examiner (`merge_sim/sim.py`), the others also the mosaic with its
 truth; both are looked for in the folder `shared` beside the checkout (or SODSLICE_SHARED).
@@ -33,9 +34,10 @@ import numpy as np
 
 from sodslice import load_model, merge, open_scene, plan_tiles
 from sodslice.batches import Reading
-from sodslice.boxes import ios
+from sodslice.boxes import area, ios, iou
 from sodslice.detections import Detections
 from sodslice.merging import METHODS, THRESHOLD_FIRST
+from sodslice.merging.tile_table import TOLERANCE_PX, TOLERANCE_SHARE, TileTable
 from sodslice.metrics import Truth, coco_metrics, match
 from sodslice.models.store import MODELS
 from sodslice.sweep import sweep
@@ -335,6 +337,46 @@ def show_steps(given: argparse.Namespace) -> None:
             row(step, cells[0]["AP"], cells[0]["FP@.3"], cells[1]["AP"], *judged)
 
 
+def show_cuts(given: argparse.Namespace) -> None:
+    """Where boxes end that a tile edge cuts: how far from it the tolerance of a fragment must reach."""
+    real = RealScene(given.model, given.cache)
+    gaps = np.concatenate(
+        [
+            gaps_at_cuts(real.truth.boxes, *real.seen(tile, 0.2, phase))
+            for tile in given.tiles
+            for phase in range(PHASES)
+        ]
+    )
+    header("percentile", "pixels from the edge", "share of the box's side")
+    for level in (50, 90, 95, 98, 99, 100):
+        row(level, *(float(x) for x in np.percentile(gaps, level, axis=0)))
+    within = (gaps[:, 0] <= TOLERANCE_PX) | (gaps[:, 1] <= TOLERANCE_SHARE)
+    print(f"{len(gaps)} cut objects; {within.mean():.1%} within {TOLERANCE_PX:g} px or {TOLERANCE_SHARE:.0%}")
+
+
+def gaps_at_cuts(truth: np.ndarray, found: Detections, tiles: list) -> np.ndarray:
+    """Distance `(K, 2)` between the edge that cuts an object and the end of its box: pixels, share of side.
+
+    An object counts where a tile shows 4 pixels and a fifth of it, and a box of score 0.3 fits that part.
+    """
+    gaps = []
+    table = TileTable.of(tiles)
+    for number, edges, inner in zip(table.ids, table.edges, table.inner, strict=True):
+        seen = found[(found.tile_ids == number) & (found.scores >= 0.3)].boxes
+        parts = np.clip(truth, edges[[0, 1, 0, 1]], edges[[2, 3, 2, 3]])
+        sides = parts[:, 2:] - parts[:, :2]
+        shown = (sides.min(axis=1) >= 4) & (area(parts) >= 0.2 * area(truth))
+        for side in range(4):
+            beyond = (truth[:, side] < edges[side]) if side < 2 else (truth[:, side] > edges[side])
+            for part in parts[shown & beyond & inner[side]]:
+                fit = iou(np.tile(part, (len(seen), 1)), seen)
+                if fit.max(initial=0) >= 0.5:
+                    box = seen[fit.argmax()]
+                    gap = abs(box[side] - edges[side])
+                    gaps.append((gap, gap / (box[side % 2 + 2] - box[side % 2])))
+    return np.array(gaps).reshape(-1, 2)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse and print."""
     parser = argparse.ArgumentParser(
@@ -359,9 +401,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     steps = what.add_parser("steps", help="the seam rule without each of its steps")
     steps.add_argument("--tiles", type=int, nargs="+", default=[320, 640])
+    cuts = what.add_parser("cuts", help="where boxes end that a tile edge cuts")
+    cuts.add_argument("--tiles", type=int, nargs="+", default=[320, 640, 1024])
     for each, seeds in ((fixed, 10), (layouts, 3), (overlap, 10), (steps, 5)):
         each.add_argument("--seeds", type=int, default=seeds)
-    for each in (scene, overlap, steps):
+    for each in (scene, overlap, steps, cuts):
         each.add_argument("--model", default="vehicle-t", help="a name of the store, or a folder")
         each.add_argument(
             "--cache", type=Path, default=Path(tempfile.gettempdir()) / "sodslice-merge-quality"
@@ -372,6 +416,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         (scene, show_scene),
         (overlap, show_overlap),
         (steps, show_steps),
+        (cuts, show_cuts),
     )
     for each, show in shows:
         each.set_defaults(show=show)
