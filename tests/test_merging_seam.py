@@ -39,6 +39,7 @@ def definition(found: Detections, tiles: list[Tile], *, iou=0.5, joined=False, s
         for b, s, c, t in zip(found.boxes, found.scores, found.labels, found.tile_ids, strict=True)
     ]
     rule = Definition([edges(t) for t in tiles], iou, joined, suppressed)
+    rule.reported = rows
     while True:
         after = rule.one_pass(rows)
         if canonical(after) == canonical(rows):
@@ -187,10 +188,10 @@ class Definition:
 
     def choose(self, rows: list[Row]) -> list[Row]:
         lost: dict[Row, list[Row]] = {}
-        for row in sorted(rows, key=lambda r: (-r.score * (1.0 + self.standing(r)), rows.index(r))):
+        for row in sorted(rows, key=lambda r: (-r.score * (1.0 + 0.3 * self.standing(r)), rows.index(r))):
             winner = next((k for k in lost if self.rivals(k, row)), None)
             lost.setdefault(row, []) if winner is None else lost[winner].append(row)
-        return [self.granted(self.averaged(row, lost[row], rows), lost[row]) for row in lost]
+        return [self.granted(self.averaged(row, lost[row], rows)) for row in lost]
 
     def averaged(self, keeper: Row, lost: list[Row], rows: list[Row]) -> Row:
         comparable = [r for r in lost if self.of_two_tiles(keeper, r) and r.score >= 0.5 * keeper.score]
@@ -209,11 +210,21 @@ class Definition:
                 box[k] = sum(r.score * r.box[k] for r in free) / weight
         return keeper._replace(box=tuple(box)) if comparable else keeper
 
-    def granted(self, keeper: Row, lost: list[Row]) -> Row:
+    def granted(self, keeper: Row) -> Row:
         deepest = self.deepest(keeper)
         if deepest in (None, keeper.tile):
             return keeper
-        support = max((r.score for r in lost if r.tile == deepest), default=0.0)
+        support = max(
+            (
+                r.score
+                for r in self.reported
+                if r.tile == deepest
+                and self.group(r) == self.group(keeper)
+                and shared(r.box, keeper.box) > 0
+                and overlap(r.box, keeper.box) >= self.iou
+            ),
+            default=0.0,
+        )
         score = float(np.float32(min(keeper.score, 0.5 * keeper.score + support)))
         return keeper._replace(score=score, tile=deepest)
 
@@ -453,6 +464,17 @@ def test_what_the_deepest_tile_did_not_report_is_worth_half():
 def test_what_the_deepest_tile_doubted_is_worth_no_more_than_half_and_its_own_score():
     merged = merge(seen((83, 93, 0.75, 1), (83, 93, 0.125, 0)), ROW_OF_TILES)
     assert merged == seen((83, 93, 0.5, 0))
+
+
+def test_a_tile_that_reported_a_part_of_a_stitched_box_is_no_dissenter():
+    # The whole box of the first tile ends within the tolerance of its edge, so it counts as cut there, until
+    # the means with the other tiles' parts move it out of the tolerance, and the tile becomes the deepest.
+    tiles = plan_tiles(600, 600, tile=256, overlap=51)
+    boxes = [[209, 186, 280, 217], [209, 186, 256, 217], [209, 205, 280, 217], [210, 205, 256, 217]]
+    found = Detections(boxes, [0.98] * 4, [0] * 4, [1, 0, 4, 3])
+    merged = merge(found, tiles)
+    assert len(merged) == 1
+    assert merged.scores[0] == np.float32(0.98)
 
 
 def test_neighbours_of_one_tile_and_class_are_left_alone():

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from sodslice import run
 from sodslice.models import MODELS, load_model
+from sodslice.synthetic import SceneSpec, render
 
 SHIPPED = [model.name for model in MODELS.values() if model.folder is not None]
 
@@ -44,3 +51,34 @@ def test_the_rim_of_the_data_is_no_object(detector, edge, fill):
 def test_a_shipped_model_states_its_licence_and_has_a_checkpoint(detector):
     assert detector.info.licence
     assert all(MODELS[name].checkpoint.is_file() for name in SHIPPED)
+
+
+def evaluated(output: Path, *words: object) -> dict:
+    """What `sodslice eval` measures of the default model."""
+    command = [sys.executable, "-m", "sodslice", "eval", "--model", "vehicle-t", *map(str, words)]
+    subprocess.run([*command, "-o", str(output)], check=True, capture_output=True)
+    return json.loads(output.read_text())
+
+
+@pytest.mark.shared
+def test_the_default_model_on_flights_that_training_never_saw(shared, tmp_path):
+    numbers = evaluated(tmp_path / "val.json", shared / "data/vehicles/val.json")
+    own = numbers["own_threshold"]
+    assert numbers["ap50"] >= 0.945
+    assert numbers["ap"] >= 0.72
+    assert own["precision"] >= 0.85
+    assert own["recall"] >= 0.93
+
+
+@pytest.mark.shared
+def test_the_default_model_where_no_vehicle_is(shared, tmp_path):
+    truth = shared / "data/vehicles/negatives.json"
+    numbers = evaluated(tmp_path / "negatives.json", truth, "--allow-empty")
+    assert numbers["own_threshold"]["wrong"] <= 0.3 * numbers["megapixels"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [5, 6, 7])
+def test_the_default_model_in_a_town_without_vehicles(seed):
+    town = render(SceneSpec(width=2048, height=2048, seed=seed, vehicles=0.0))
+    assert len(run(town)) <= 0.3 * town.shape[0] * town.shape[1] / 1e6

@@ -6,7 +6,8 @@
    reported.
 3. Of boxes that overlap the best one is kept, and depth in the tile decides among the near-equal. Its sides
    become means with those of the boxes that other tiles lose to it.
-4. The tile that sees an object deepest has the say: what it did not report loses up to half its score.
+4. The tile that sees an object deepest has the say: an object of which it reported nothing, whole or in part,
+   loses up to half its score.
 
 This goes on until nothing changes, so merging again changes nothing.
 """
@@ -16,8 +17,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
-from sodslice.boxes import Boxes, Mask, Rows, area, intersection, touching_pairs
+from sodslice.boxes import Boxes, Mask, Rows, area, intersection, iou, touching_pairs
 from sodslice.detections import NO_TILE, Detections
 from sodslice.merging.rule import Rule, Tiles, tile_sources
 from sodslice.merging.stitching import COMPARABLE, stitch
@@ -27,6 +29,9 @@ from sodslice.merging.tile_table import TileTable, is_fragment
 
 COVERED = 0.5
 """A fragment is covered by a whole box that holds at least this share of it."""
+
+DEPTH = 0.3
+"""A box in the deepest tile wins against one that is up to this much surer at the edge of another."""
 
 DISSENT = 0.5
 """What is left of a score when the tile that sees the object deepest reported nothing there."""
@@ -45,11 +50,11 @@ def seam(found: Detections, tiles: Tiles, rule: Rule) -> Detections:
         deepest, or that of its best part where no tile sees it whole.
     """
     table = TileTable.of(tiles)
-    active = replace(found, tile_ids=table.rows_of(found.tile_ids).astype(np.int32))
-    settled = Detections.empty()
+    reported = replace(found, tile_ids=table.rows_of(found.tile_ids).astype(np.int32))
+    active, settled = reported, Detections.empty()
     while True:
         active = active[canonical_rows(active)]
-        after, moved = _one_pass(active, table, rule)
+        after, moved = _one_pass(active, reported, table, rule)
         everything = Detections.concatenate([settled, after])
         if len(after) == len(active) and not moved.any():
             ids = np.append(table.ids, NO_TILE)[everything.tile_ids]
@@ -70,8 +75,16 @@ def _may_change(found: Detections, moved: Mask, tiles: TileTable, rule: Rule) ->
     return near
 
 
-def _one_pass(found: Detections, tiles: TileTable, rule: Rule) -> tuple[Detections, Mask]:
-    """The four steps once; rows come in canonical order.
+def _one_pass(
+    found: Detections, reported: Detections, tiles: TileTable, rule: Rule
+) -> tuple[Detections, Mask]:
+    """The four steps once.
+
+    Args:
+        found: what is left so far, in canonical order.
+        reported: what the tiles reported.
+        tiles: the tiles.
+        rule: what counts as one object.
 
     Returns:
         What is left, and which of its rows are new or have changed.
@@ -92,9 +105,10 @@ def _one_pass(found: Detections, tiles: TileTable, rule: Rule) -> tuple[Detectio
         order = canonical_rows(found)
         found, cut, moved = found[order], cut[order], moved[order]
     chosen, keepers = _choose(found, cut, tiles, rule)
-    granted, changed = _grant(chosen, found, keepers, tiles)
     kept = keepers == np.arange(len(found))
-    return granted[kept], (moved | changed)[kept]
+    granted, handed = _grant(chosen[kept], reported, tiles, rule)
+    changed = handed | (chosen.boxes != found.boxes).any(axis=1)[kept]
+    return granted, moved[kept] | changed
 
 
 def _covered(found: Detections, cut: Mask, rule: Rule) -> Mask:
@@ -113,7 +127,7 @@ def _covered(found: Detections, cut: Mask, rule: Rule) -> Mask:
 
 def _choose(found: Detections, cut: Mask, tiles: TileTable, rule: Rule) -> tuple[Detections, Rows]:
     """Step 3: the table with the sides of the boxes that are kept averaged, and whom each box loses to."""
-    order = descending(found.scores * (1.0 + _standing(found, cut, tiles)))
+    order = descending(found.scores * (1.0 + DEPTH * _standing(found, cut, tiles)))
     keepers = suppress(found.boxes, rule.groups(found), rule.sources(found), order=order, least_iou=rule.iou)
     return replace(found, boxes=_averaged(found, cut, keepers)), keepers
 
@@ -162,31 +176,44 @@ def _averaged(found: Detections, cut: Mask, keepers: Rows) -> Boxes:
     return boxes
 
 
-def _grant(chosen: Detections, found: Detections, keepers: Rows, tiles: TileTable) -> tuple[Detections, Mask]:
+def _grant(kept: Detections, reported: Detections, tiles: TileTable, rule: Rule) -> tuple[Detections, Mask]:
     """Step 4: boxes handed to the tile that sees them deepest, with the score that it grants them.
 
     Args:
-        chosen: the table with averaged boxes.
-        found: the same rows before.
-        keepers: `(N,)` the row that each one loses to.
+        kept: the boxes that are left.
+        reported: what the tiles reported.
         tiles: the tiles.
+        rule: what counts as one object.
 
     Returns:
-        The table, of which only the rows of keepers count, and which rows have changed.
+        The same rows, and which of them went to another tile.
     """
-    deepest = chosen.tile_ids.astype(np.intp)
-    kept = keepers == np.arange(len(found))
-    kept = np.flatnonzero(kept & (deepest != NO_TILE) & (area(chosen.boxes) > 0))
-    boxes, own = chosen.boxes[kept], chosen.tile_ids[kept]
-    deepest[kept] = tiles.deepest(boxes, own, tiles.cut_sides(boxes, own))[0]
-    overruled = (deepest != chosen.tile_ids) & (deepest != NO_TILE)
-    support = np.zeros(len(found), np.float32)
-    lost = np.flatnonzero((keepers != np.arange(len(found))) & (found.tile_ids == deepest[keepers]))
-    np.maximum.at(support, keepers[lost], found.scores[lost])
-    granted = np.minimum(found.scores, DISSENT * found.scores + support)
-    table = replace(
-        chosen,
-        scores=np.where(overruled, granted, found.scores),
-        tile_ids=np.where(overruled, deepest, found.tile_ids),
+    deepest = kept.tile_ids.astype(np.intp)
+    known = np.flatnonzero((deepest != NO_TILE) & (area(kept.boxes) > 0))
+    boxes, own = kept.boxes[known], kept.tile_ids[known]
+    deepest[known] = tiles.deepest(boxes, own, tiles.cut_sides(boxes, own))[0]
+    handed = (deepest != kept.tile_ids) & (deepest != NO_TILE)
+    support = _support(kept[handed], deepest[handed], reported, rule)
+    scores, tile_ids = kept.scores.copy(), np.where(handed, deepest, kept.tile_ids)
+    scores[handed] = np.minimum(scores[handed], DISSENT * scores[handed] + support)
+    return replace(kept, scores=scores, tile_ids=tile_ids), handed
+
+
+def _support(boxes: Detections, tiles: Rows, reported: Detections, rule: Rule) -> npt.NDArray[np.float32]:
+    """The best score `(N,)` with which a tile `(N,)` reported the object of each box; 0 if it did not."""
+    support = np.zeros(len(boxes), np.float32)
+    if not len(boxes):
+        return support
+    both = Detections.concatenate([boxes, reported])
+    pairs = touching_pairs(
+        both.boxes,
+        groups=rule.groups(both),
+        askers=np.arange(len(both)) < len(boxes),
+        least_iou=rule.iou,
     )
-    return table, overruled | (chosen.boxes != found.boxes).any(axis=1)
+    for i, j in pairs:
+        same = both.tile_ids[j] == tiles[i]
+        i, j = i[same], j[same]
+        same = iou(both.boxes[i], both.boxes[j]) >= rule.iou
+        np.maximum.at(support, i[same], both.scores[j[same]])
+    return support
