@@ -174,7 +174,6 @@ def test_the_users_no_data_value_goes_before_the_files(tmp_path):
     assert hidden_rows(None) == list(range(50))
     assert hidden_rows(255) == list(range(50, 100))
     assert hidden_rows("none") == []
-    assert hidden_rows(-9999) == []
 
 
 def test_alpha_goes_before_a_no_data_value(tmp_path):

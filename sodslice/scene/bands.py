@@ -93,7 +93,7 @@ def plan_bands(
         palette=len(indexes) == 1 and colours[indexes[0] - 1] == ColorInterp.palette,
         inverted=len(indexes) == 1 and dataset.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES",
         bits=int(bits) if bits.isdigit() and 0 < int(bits) < 8 * dtype.itemsize else None,
-        hidden=_hidden(dataset, indexes, dtype, alpha, nodata),
+        hidden=_hidden(dataset, name, indexes, dtype, alpha, nodata),
         notes=notes,
     )
 
@@ -179,6 +179,7 @@ def _dtype(dataset: Any, name: str, index: int) -> np.dtype[Any]:
 
 def _hidden(
     dataset: Any,
+    name: str,
     indexes: tuple[int, ...],
     dtype: np.dtype[Any],
     alpha: list[int],
@@ -192,7 +193,13 @@ def _hidden(
     if nodata == "none":
         return Hidden(transparent, mask)
     if nodata is not None:
-        return Hidden(transparent, mask, _possible([float(nodata)] * len(indexes), dtype))
+        values = _possible([float(nodata)] * len(indexes), dtype)
+        if not values:
+            raise SceneError(
+                f"no pixel of {name} can hold --nodata {float(nodata):g}, they are {dtype.name}; "
+                "give a value that hides pixels of this file, or none"
+            )
+        return Hidden(transparent, mask, values)
     if transparent is not None or mask:
         return Hidden(transparent, mask)
     declared = [dataset.nodatavals[index - 1] for index in indexes]

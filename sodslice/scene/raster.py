@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import sqrt
+from math import ceil, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from sodslice.scene.bands import BandPlan, Hidden, hidden_by_value, plan_bands
 from sodslice.scene.layout import layout_of
 from sodslice.scene.opening import GDAL_ERRORS, Opener, one_line
 from sodslice.scene.placing import georef_of
+from sodslice.scene.resample import REACH, method_for, resampled
 from sodslice.scene.sample import sample_levels
 from sodslice.scene.sparse import probe, without_blocks
 from sodslice.scene.stretch import Stretch, as_they_are, fixed_stretch, percentile_stretch
@@ -90,7 +91,9 @@ class RasterScene:
         self._plan = plan_bands(dataset, self.name, how.bands, how.nodata)
         self.layout = layout_of(dataset, self._plan.indexes, self.name, masked=self._plan.hidden.mask)
         self._colours = _colour_table(dataset, self._plan.indexes[0]) if self._plan.palette else None
-        self._overviews = bool(dataset.overviews(self._plan.indexes[0]))
+        self._overviews: list[int] = dataset.overviews(self._plan.indexes[0])
+        declared = any(dataset.nodatavals[index - 1] is not None for index in self._plan.indexes)
+        self._by_value = declared or bool(self._plan.hidden.values) or self._plan.dtype.kind == "f"
         self.georef, notes = georef_of(dataset, self.name, how.rpc_height)
         return notes
 
@@ -135,11 +138,14 @@ class RasterScene:
         Raises:
             SceneError: GDAL cannot read the window.
         """
-        shrinks = size[0] * size[1] > shape[0] * shape[1]
-        method = Resampling.average if shrinks else Resampling.cubic
+        window = Window(*corner, *size)
         if self._plan.palette:
-            method = Resampling.nearest
-        return self._rendered(self._raw(Window(*corner, *size), shape, method), shape)
+            return self._rendered(self._raw(window, shape, Resampling.nearest), shape)
+        method = method_for(size, shape)
+        raw = (
+            self._raw_by_value(window, shape, method) if self._by_value else self._raw(window, shape, method)
+        )
+        return self._rendered(raw, shape)
 
     def coarse_mask(self) -> Valid | None:
         """Where the scene holds data, `(h, w)` bool of at most 2^18 pixels; None where that is not cheap.
@@ -217,10 +223,33 @@ class RasterScene:
             hidden = empty if hidden is None else hidden | empty
         return None if hidden is not None and hidden.all() else (planes, hidden)
 
+    def _raw_by_value(self, window: Window, shape: tuple[int, int], method: Resampling) -> Raw | None:
+        """As `_raw`, where values hide pixels: GDAL would leave out each band's own value, declared or not.
+
+        So pixels are read as they are, or at the next finer overview, and resampled with what hides them.
+        """
+        shrink = min(window.width / shape[1], window.height / shape[0])
+        factor = max([1, *(f for f in self._overviews if f <= shrink)])
+        reach = REACH * factor
+        left, top = (max(0, int(v - reach) // factor * factor) for v in (window.col_off, window.row_off))
+        right = min(self.width, ceil(window.col_off + window.width) + reach)
+        bottom = min(self.height, ceil(window.row_off + window.height) + reach)
+        width, height = right - left, bottom - top
+        read_at = ceil(height / factor), ceil(width / factor)
+        raw = self._raw(Window(left, top, width, height), read_at)
+        if raw is None:
+            return None
+        x, y = read_at[1] / width, read_at[0] / height
+        part = Window(
+            (window.col_off - left) * x, (window.row_off - top) * y, window.width * x, window.height * y
+        )
+        planes, hidden = resampled(*raw, part, shape, method)
+        return None if hidden is not None and hidden.all() else (planes, hidden)
+
     def _sampled(self) -> tuple[npt.NDArray[Any], Any, str]:
         """Levels, the rule and the words for the sample, as `percentile_stretch` takes them."""
         values, words = sample_levels(
-            self.layout, self._raw, name=self.name, overviews=self._overviews, written=self._written
+            self.layout, self._raw, name=self.name, overviews=bool(self._overviews), written=self._written
         )
         return values, self._rule, words
 

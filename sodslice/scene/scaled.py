@@ -6,18 +6,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
-from rasterio import Affine
-from rasterio.enums import Resampling
-from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
 from sodslice.errors import SceneError
 from sodslice.georef import GeoRef
+from sodslice.scene.resample import REACH, method_for, resampled
 from sodslice.scene.stretch import Stretch
 
-REACH = 3
-"""Pixels around a window that cubic interpolation may look at."""
 SMALLEST_SIDE = 1
 LARGEST_SIDE = 2**31 - 1
 
@@ -89,22 +84,15 @@ class ScaledScene:
 def _resampled(
     scene: Any, corner: tuple[float, float], size: tuple[float, float], shape: tuple[int, int]
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """A window of any scene at a shape (height, width), by GDAL on a copy in memory."""
+    """A window of any scene at a shape (height, width), read as it is."""
     left, top = (max(0, int(c) - REACH) for c in corner)
     right = min(scene.width, int(np.ceil(corner[0] + size[0])) + REACH)
     bottom = min(scene.height, int(np.ceil(corner[1] + size[1])) + REACH)
     pixels, valid = scene.read(left, top, right - left, bottom - top)
-    shrinks = size[0] * size[1] > shape[0] * shape[1]
-    method = Resampling.average if shrinks else Resampling.cubic
     window = Window(corner[0] - left, corner[1] - top, *size)
-    planes = np.concatenate([pixels.transpose(2, 0, 1), valid[None].astype(np.uint8)])
-    with rasterio.Env(), MemoryFile() as memory:
-        profile = {"driver": "GTiff", "dtype": "uint8", "count": 4, "transform": Affine(2, 0, 0, 0, -2, 0)}
-        with memory.open(width=right - left, height=bottom - top, **profile) as copy:
-            copy.write(planes)
-        with memory.open() as copy:
-            seen = copy.read([1, 2, 3], window=window, out_shape=(3, *shape), resampling=method)
-            mask = copy.read(4, window=window, out_shape=shape) > 0
-    image = np.ascontiguousarray(seen.transpose(1, 2, 0))
-    image[~mask] = 0
-    return image, mask
+    planes, hidden = resampled(pixels.transpose(2, 0, 1), ~valid, window, shape, method_for(size, shape))
+    image = np.ascontiguousarray(planes.transpose(1, 2, 0))
+    if hidden is None:
+        return image, np.ones(shape, bool)
+    image[hidden] = 0
+    return image, ~hidden
