@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from sodslice.detector import Detector
-from sodslice.errors import GeoRefError, OutputError, SceneError, SodsliceError
+from sodslice.errors import GeoRefError, OptionError, OutputError, SceneError, SodsliceError
 from sodslice.georef import GeoRef
+from sodslice.journal import JournalDiffersError
 from sodslice.options import Options
-from sodslice.pipeline import as_detector, as_options, detect_scene, open_with
+from sodslice.pipeline import as_detector, as_options, check_classes, detect_scene, open_with
 from sodslice.result import RunResult
 from sodslice.writers import check_output
 
@@ -83,12 +84,13 @@ def run_many(
     if output is not None:
         check_output(Path(output) / "any.json", georef=GeoRef())
     detector = as_detector(model, settings)
+    check_classes(settings, detector)
     failures: dict[Path, SodsliceError] = {}
     for path, stem in zip(scenes, stems, strict=True):
         target = None if output is None else Path(output) / stem
         try:
             result = _run_one(path, detector, settings, output=target, progress=progress)
-        except (SceneError, GeoRefError) as error:
+        except (SceneError, GeoRefError, OptionError, JournalDiffersError) as error:
             log.error("%s", error)  # noqa: TRY400 -- one line, and the rest goes on
             failures[path] = error
             continue

@@ -80,7 +80,7 @@ def read_store(path: Path) -> Contents:
     except OSError as error:
         raise SodsliceError(f"{path} cannot be read: {error.strerror}") from None
     if not content.startswith(FORMAT):
-        raise SodsliceError(f"{path} is not a raw store of this version; start over with --fresh")
+        raise SodsliceError(f"{path} is not a raw store of this version; run the scene again, with --fresh")
     found: Contents | None = None
     position = len(FORMAT)
     while True:
@@ -96,7 +96,7 @@ def read_store(path: Path) -> Contents:
         found.length = position
     if found is None:
         raise SodsliceError(
-            f"{path} is a raw store that was cut off in its first record; start over with --fresh"
+            f"{path} is a raw store that was cut off in its first record; run the scene again, with --fresh"
         )
     return found
 

@@ -18,7 +18,7 @@ from sodslice._version import __version__
 from sodslice.batches import Reading
 from sodslice.detections import Detections
 from sodslice.detector import Detector, ModelInfo
-from sodslice.errors import GeoRefError, ModelError, OptionError, SceneError
+from sodslice.errors import GeoRefError, ModelError, OptionError, OutputError, SceneError
 from sodslice.extent import restrict
 from sodslice.journal import Journal
 from sodslice.merging import THRESHOLD_FIRST, merge
@@ -66,8 +66,7 @@ def run(
     outputs = [output] if isinstance(output, (str, Path)) else list(output)
     opened = open_with(scene, settings)
     try:
-        for path in outputs:
-            check_output(path, georef=opened.georef, pixel_coords=settings.pixel_coords)
+        check_outputs(outputs, opened, settings)
         detector = as_detector(model, settings)
         return detect_scene(opened, detector, settings, outputs=outputs, progress=progress)
     finally:
@@ -104,6 +103,8 @@ def detect_scene(
     What the detector saw is kept in a journal beside the first output until all outputs are written, so
     that a run that was interrupted goes on when it is run again.
     """
+    check_outputs(outputs, scene, options)
+    check_classes(options, detector)
     view = view_with(scene, options, tile_side(options, detector))
     with _journal(view, detector, options, outputs) as journal:
         result = _result(scene, view, detector, options, journal=journal, progress=progress)
@@ -112,6 +113,31 @@ def detect_scene(
         if journal is not None:
             _put_away(journal, result, keep=options.keep_raw)
     return result
+
+
+def check_outputs(outputs: Sequence[str | Path], scene: Scene, options: Options) -> None:
+    """Make sure, before the work is done, that the outputs can be written and overwrite nothing that is read.
+
+    Raises:
+        OutputError: see `check_output`; or an output is the scene, or the area of interest.
+    """
+    for path in outputs:
+        check_output(path, georef=scene.georef, pixel_coords=options.pixel_coords)
+        for read in (scene.name, options.aoi):
+            if read and Path(path).resolve() == Path(read).resolve():
+                raise OutputError(f"-o {path} would overwrite {read}, which the run reads; give another name")
+
+
+def check_classes(options: Options, detector: Detector) -> None:
+    """Make sure that the model knows the classes that the options name.
+
+    Raises:
+        OptionError: it does not.
+    """
+    names = detector.info.class_names
+    options.score_thresholds(names, detector.info.threshold)
+    options.class_ids(names)
+    options.joined_classes(names)
 
 
 def view_with(scene: Scene, options: Options, side: int) -> View:
@@ -157,7 +183,12 @@ def _put_away(journal: Journal, result: RunResult, *, keep: bool) -> None:
     if not keep:
         journal.remove()
         return
-    facts = {"scene": result.scene, "georef": result.georef.as_dict(), "run": result.run}
+    facts = {
+        "scene": result.scene,
+        "georef": result.georef.as_dict(),
+        "run": result.run,
+        "started": result.timings["started"],
+    }
     journal.finish(facts)
     journal.keep_as(journal.path.with_suffix(RAW_SUFFIX))
 
@@ -263,11 +294,8 @@ def _result(
 
 
 def _resolved(options: Options, detector: Detector) -> Options:
-    """The options with what the model decides filled in; raises if they name classes that it lacks."""
+    """The options with what the model decides filled in."""
     info = detector.info
-    options.score_thresholds(info.class_names, info.threshold)
-    options.class_ids(info.class_names)
-    options.joined_classes(info.class_names)
     return options.replace(
         {
             "tile": tile_side(options, detector),

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from sodslice.detector import ModelInfo
 from sodslice.errors import SodsliceError
 from sodslice.extent import restrict
 from sodslice.georef import GeoRef
 from sodslice.journal import read_store
-from sodslice.options import Options
+from sodslice.options import ALL_CLASSES, Options
 from sodslice.pipeline import RAW_SUFFIX, merged
 from sodslice.result import RunResult
 from sodslice.sweep import Swept
@@ -34,9 +36,10 @@ def merge_again(result: str | Path, settings: Mapping[str, Any] | None = None) -
     held = read_store(store)
     if held.last is None:
         raise SodsliceError(f"{store} is of a run that has not finished; run it again to its end first")
+    _check_of_one_run(Path(result), store, held.last.get("started"))
     scene, run = held.last["scene"], held.last["run"]
     before = Options.from_mapping(run["options"])
-    options = before.replace(dict(settings or {}))
+    options = _changed(before, dict(settings or {}))
     if options.tile_settings() != before.tile_settings():
         raise SodsliceError("merging again cannot change what the tiles saw; run the scene again for that")
     info = ModelInfo(tuple(run["class_names"]), name=run["model"]["name"], suppressed=run["suppressed"])
@@ -58,6 +61,34 @@ def merge_again(result: str | Path, settings: Mapping[str, Any] | None = None) -
         scene,
         {**run, "options": options.as_dict(all_settings=False)},
     )
+
+
+def _changed(before: Options, settings: dict[str, Any]) -> Options:
+    """The options of the run with some changed; a threshold for one class leaves that for all as it was."""
+    after = before.replace(settings)
+    if "threshold" in settings:
+        everywhere = {name: score for name, score in before.threshold if name == ALL_CLASSES}
+        after = after.replace({"threshold": everywhere | dict(after.threshold)})
+    return after
+
+
+def _check_of_one_run(result: Path, store: Path, started: str | None) -> None:
+    """Refuse a store that was left behind by another run than the one that wrote the result.
+
+    Raises:
+        SodsliceError: both say when they were begun, and differ.
+    """
+    if result == store or not result.is_file():
+        return
+    try:
+        said = orjson.loads(result.read_bytes())["timings"]["started"]
+    except (ValueError, KeyError, TypeError):
+        return  # a file that says nothing contradicts nothing
+    if started is not None and said != started:
+        raise SodsliceError(
+            f"{store} is of the run of {started}, and {result} of that of {said}; run the scene again with "
+            f"--keep-raw, or give {store} itself to merge what it holds"
+        )
 
 
 def _store_of(path: Path) -> Path:

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 
 from sodslice import BlobDetector, ScenesFailed, SodsliceError, load_result, run_many
 from sodslice.jobs import find_scenes, output_stems
+from sodslice.journal import Journal
 from tests.rasters import scene_with_blobs, write_raster
 
 
@@ -79,3 +81,24 @@ def test_arrays_of_other_runs_do_not_leak(folder):
     results = list(run_many(folder, model="blobs"))
     corners = [r.detections.boxes[0, 0] for r in results]
     assert np.allclose(corners, [10, 0, 20])
+
+
+def test_a_scene_that_does_not_fit_the_settings_does_not_stop_the_others(folder, tmp_path):
+    palette = np.zeros((1, 50, 50), np.uint8)
+    with rasterio.open(write_raster(folder / "aa.tif", palette, photometric="palette"), "r+") as dataset:
+        dataset.write_colormap(1, {0: (1, 2, 3, 255)})
+    output = tmp_path / "out"
+    output.mkdir()
+    with Journal(output / "b.geojson.journal", {"scene": "another"}) as journal:
+        journal.add([], [0])
+    results = run_many(folder, model="blobs", options={"stretch": "2,98"}, output=output)
+    done = [Path(next(results).scene["path"]).name for _ in range(2)]
+    with pytest.raises(ScenesFailed, match="2 of 4 scenes failed") as caught:
+        next(results)
+    assert done == ["a.tif", "a.tif"]
+    assert [p.name for p in caught.value.failures] == ["aa.tif", "b.tif"]
+
+
+def test_a_class_that_the_model_lacks_stops_before_the_first_scene(folder):
+    with pytest.raises(SodsliceError, match="--classes names 'bus'"):
+        next(run_many(folder, model="blobs", options={"classes": "bus"}))

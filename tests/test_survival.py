@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sodslice import ArrayScene, BlobDetector, SodsliceError, run
+from sodslice import ArrayScene, BlobDetector, Detections, SodsliceError, run
 from sodslice.errors import SceneError
 from sodslice.journal import read_store
 from sodslice.remerge import merge_again
@@ -223,6 +224,54 @@ def test_a_kept_store_merges_again_like_a_run(scene, tmp_path):
         merge_again(tmp_path / "a.json.raw").detections
         == run(scene, model="blobs", options=options).detections
     )
+
+
+def test_a_store_of_another_run_than_the_result_is_not_merged(scene, tmp_path):
+    run(scene, model="blobs", options={"tile": 64, "keep_raw": True}, output=tmp_path / "a.json")
+    again = json.loads((tmp_path / "a.json").read_text())
+    again["timings"]["started"] = "2001-01-01T00:00:00+00:00"
+    (tmp_path / "a.json").write_text(json.dumps(again))
+    with pytest.raises(
+        SodsliceError, match=r"a.json.raw is of the run of .* and .*a.json of that of 2001-01"
+    ):
+        merge_again(tmp_path / "a.json")
+    assert len(merge_again(tmp_path / "a.json.raw")) == len(CORNERS)
+
+
+class TwoClasses(BlobDetector):
+    """Calls every second blob of a tile something else, less surely."""
+
+    def __init__(self):
+        super().__init__()
+        self.info = replace(self.info, class_names=("a", "b"), threshold=0.2, sha256="two")
+
+    def detect(self, pixels):
+        return [
+            Detections(t.boxes, np.resize([0.8, 0.3], len(t)), np.resize([0, 1], len(t)), t.tile_ids)
+            for t in super().detect(pixels)
+        ]
+
+
+def test_a_threshold_for_one_class_leaves_the_others_theirs_when_merging_again(scene, tmp_path):
+    options = {"tile": 800, "keep_raw": True}
+    run(scene, model=TwoClasses(), options=options, output=tmp_path / "a.json")
+    for threshold in ("a=0.9", ["a=0.9", "b=0.5"], 0.5, ["0.5", "b=0.1"]):
+        fresh = run(scene, model=TwoClasses(), options={"tile": 800, "threshold": threshold})
+        again = merge_again(tmp_path / "a.json", {"threshold": threshold})
+        assert again.detections == fresh.detections
+        assert again.run["options"]["threshold"] == fresh.run["options"]["threshold"]
+
+
+@pytest.mark.parametrize("read", ["scene", "aoi"])
+def test_what_a_run_reads_is_not_overwritten(scene, tmp_path, read):
+    area = tmp_path / "area.geojson"
+    area.write_text('{"type": "Polygon", "coordinates": [[[0, 0], [90, 0], [90, 80], [0, 80], [0, 0]]]}')
+    output = area if read == "aoi" else scene.rename(tmp_path / "scene.json")
+    path = scene if read == "aoi" else output
+    before = output.read_bytes()
+    with pytest.raises(SodsliceError, match="would overwrite .*, which the run reads; give another name"):
+        run(path, model="blobs", options={"aoi": str(area)}, output=output)
+    assert output.read_bytes() == before
 
 
 def test_merging_again_says_what_it_lacks(scene, tmp_path):

@@ -67,8 +67,13 @@ def _run_one(scene: str, outputs: tuple[str, ...], options: Options, *, quiet: b
 
 def _files(scene: str, outputs: tuple[str, ...], *, on_map: bool) -> list[Path]:
     """The files to write for one scene; a folder gets a file named like the scene."""
+    from sodslice.errors import OutputError
+    from sodslice.writers import is_own
+
     name = Path(scene).stem + (".geojson" if on_map else ".json")
     if not outputs:
+        if Path(name).exists() and not is_own(Path(name)):
+            raise OutputError(f"{name} is here and is no output of sodslice; say with -o where to write")
         return [Path(name)]
     return [Path(o) / name if Path(o).is_dir() or o.endswith(("/", "\\")) else Path(o) for o in outputs]
 

@@ -80,7 +80,7 @@ class RasterScene:
             self.close()
             raise
         if self._plan.palette and self._rule.kind != "auto":
-            raise OptionError(f"{self.name} holds colours of a palette, no levels; leave --stretch at auto")
+            raise SceneError(f"{self.name} holds colours of a palette, no levels; leave --stretch at auto")
         self.width: int = self.layout.width
         self.height: int = self.layout.height
         block_notes = self.layout.notes(self.name, Path(path).stat().st_size)

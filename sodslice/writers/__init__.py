@@ -12,7 +12,7 @@ from sodslice.writers.atomic import check_writable, write_atomically
 from sodslice.writers.geojson import geojson_bytes, in_pixels, no_geojson
 from sodslice.writers.json import json_bytes
 
-__all__ = ["WRITERS", "check_output", "write", "write_atomically"]
+__all__ = ["WRITERS", "check_output", "is_own", "write", "write_atomically"]
 
 WRITERS: Mapping[str, Callable[[RunResult], bytes]] = {".json": json_bytes, ".geojson": geojson_bytes}
 """Suffix -> the file's content."""
@@ -37,6 +37,14 @@ def check_output(path: str | Path, *, georef: GeoRef, pixel_coords: bool = False
     if suffix == ".geojson" and not pixel_coords and not georef.on_map:
         raise OutputError(f"{path}: {no_geojson(georef)}")
     check_writable(Path(path))
+
+
+def is_own(path: Path) -> bool:
+    """Whether a file was written by `write`, so that a rerun may take its place."""
+    try:
+        return b'\n"run": {"version":' in path.read_bytes()
+    except OSError:
+        return False
 
 
 def write(result: RunResult, path: str | Path) -> Path:
