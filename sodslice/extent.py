@@ -189,7 +189,10 @@ def _on_scene(area: Area, georef: GeoRef) -> Polygons:
         return Polygons(shape, georef.to_map, degrees=False)
     if georef.crs is None:
         raise GeoRefError(f"--aoi {area.name} has a CRS and the scene has none; use --window")
-    way = between(georef.crs, crs)
+    try:
+        way = between(georef.crs, crs)
+    except GeoRefError as error:
+        raise GeoRefError(f"--aoi {area.name} cannot be put on the scene: {error}; use --window") from None
     system = pyproj.CRS.from_user_input(crs)
     degrees = system.is_geographic and system.axis_info[0].unit_name == "degree"
     shape = _three_times(area.shape) if degrees else area.shape
@@ -222,7 +225,9 @@ def _apart(area: Area, polygons: Polygons, whole: Boxes) -> str:
     places = polygons.to_map(_outlines(whole)[0])
     low, high = places.min(axis=0), places.max(axis=0)
     x0, y0, x1, y1 = shapely.bounds(area.shape)
+    guess = "; it names no CRS, so its coordinates were taken as longitude and latitude in degrees"
     return (
         f"--aoi {area.name} does not touch the scene: it spans x {x0:.10g} to {x1:.10g} and y {y0:.10g} to "
         f"{y1:.10g}, the scene x {low[0]:.10g} to {high[0]:.10g} and y {low[1]:.10g} to {high[1]:.10g}"
+        f"{guess if area.crs is None and polygons.degrees else ''}"
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,13 +65,32 @@ class Swept:
 
 
 def scene_identity(scene: Scene) -> dict[str, Any]:
-    """What tells one scene file from another: size in bytes, time of change; {} where there is no file."""
+    """What tells one scene file from another: size in bytes, time of change; {} where there is no file.
+
+    A scene that is made of more files than one, as they were when it was opened, has a hash of theirs too.
+    """
     path = Path(scene.name)
     try:
         facts = path.stat()
     except (OSError, ValueError):
         return {}
-    return {"scene": path.name, "scene bytes": facts.st_size, "scene changed (ns)": facts.st_mtime_ns}
+    identity = {"scene": path.name, "scene bytes": facts.st_size, "scene changed (ns)": facts.st_mtime_ns}
+    companions = getattr(scene, "companions", ())
+    return identity | {"scene sources": _condensed(companions, path)} if companions else identity
+
+
+def _condensed(files: Sequence[Path], scene: Path) -> str:
+    """One hash of the sizes and times of change of files; their names count from the scene's folder."""
+    digest = sha256()
+    folder = f"{scene.absolute().parent}{os.sep}"
+    for file in files:
+        try:
+            facts = file.stat()
+            state = f"{facts.st_size} {facts.st_mtime_ns}"
+        except OSError:
+            state = "gone"
+        digest.update(os.fsencode(f"{str(file).removeprefix(folder)}\n{state}\n"))
+    return digest.hexdigest()
 
 
 def sweep(
@@ -156,8 +177,8 @@ class _Work:
         if final or time.monotonic() - self._looked > LOOK_SECONDS:
             if scene_identity(self._scene) != self._identity:
                 raise SceneError(
-                    f"{self._scene.name} was replaced or removed while it was read; put it back to go on, "
-                    "or run with --fresh"
+                    f"{self._scene.name}, or a file that it is made of, was replaced or removed while it was "
+                    "read; put it back to go on, or run with --fresh"
                 )
             self._looked = time.monotonic()
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
+import zipfile
 
 import numpy as np
 import pyproj
@@ -112,6 +114,15 @@ WKT = "POLYGON ((11 48, 11.1 48, 11.1 48.1, 11 48.1, 11 48))"
                 ],
             }
         ),
+        json.dumps(
+            {
+                "type": "FeatureCollection",
+                "features": [
+                    {"type": "Feature", "properties": None, "geometry": None},
+                    {"type": "Feature", "properties": None, "geometry": POLYGON},
+                ],
+            }
+        ),
         "\ufeff" + json.dumps(POLYGON),
         WKT,
         f"\n {WKT}\n",
@@ -122,6 +133,7 @@ WKT = "POLYGON ((11 48, 11.1 48, 11.1 48.1, 11 48.1, 11 48))"
         "geometry",
         "feature",
         "collection",
+        "collection with a feature without a place",
         "byte order mark",
         "WKT",
         "WKT with space",
@@ -157,6 +169,13 @@ def test_a_polygon_that_crosses_itself_is_mended_and_that_is_said():
     [
         ('{"type": "Point", "coordinates": [1, 2]}', "holds no polygons"),
         ('{"type": "FeatureCollection", "features": []}', "holds no polygons"),
+        ('{"type": "FeatureCollection", "features": [3]}', "is not GeoJSON"),
+        ('{"type": "Feature", "properties": {}, "geometry": null}', "holds no polygons"),
+        (json.dumps({**POLYGON, "crs": {"properties": {"name": "foo"}}}), "names the CRS 'foo', which PROJ"),
+        (
+            f"SRID=0;{WKT}",
+            "names the CRS 'EPSG:0', which PROJ does not know; name another, such as EPSG:32632",
+        ),
         ('{"type": "Polygon"', "is not GeoJSON"),
         ('{"a": 1}', "is not GeoJSON"),
         (json.dumps({**POLYGON, "crs": 3}), "names no CRS"),
@@ -191,6 +210,89 @@ def test_other_vector_files_are_read_with_their_crs(tmp_path, suffix):
     raw.write(path, np.array([shape.wkb], object), [], [], geometry_type="Polygon", crs="EPSG:32633")
     within = restrict(UTM, SIZE, aoi=str(path))
     assert within.holds(np.array([[400.0, 300.0], [100.0, 300.0]])).tolist() == [True, False]
+
+
+LEFT, RIGHT = [shapely.box(x, 5_299_800, x + 200, 5_300_000) for x in (500_000, 500_300)]
+
+
+def add_layer(path, layer, shape, crs="EPSG:32632"):
+    raw = pytest.importorskip("pyogrio.raw")
+    shapes = np.array([shape.wkb], object)
+    more = {"append": True} if path.exists() else {}
+    raw.write(path, shapes, [], [], geometry_type=shape.geom_type, crs=crs, layer=layer, **more)
+
+
+def add_table(path):
+    """A layer without geometry, as a style or a list of codes is."""
+    with sqlite3.connect(path) as file:
+        file.execute("CREATE TABLE codes (id INTEGER PRIMARY KEY, code TEXT)")
+        file.execute(
+            "INSERT INTO gpkg_contents (table_name, data_type, identifier) VALUES ('codes','attributes','c')"
+        )
+    file.close()
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_polygons_of_all_layers_count(tmp_path):
+    path = tmp_path / "area.gpkg"
+    add_layer(path, "corners", shapely.Point(7.0, 50.0), crs="EPSG:4326")
+    add_layer(path, "left", LEFT)
+    add_layer(path, "right", RIGHT)
+    add_table(path)
+    area = read_area(str(path))
+    assert area.shape.equals(shapely.union(LEFT, RIGHT))
+    assert area.crs == "EPSG:32632"
+
+
+def test_layers_in_different_crss_are_refused(tmp_path):
+    path = tmp_path / "area.gpkg"
+    add_layer(path, "left", LEFT)
+    add_layer(path, "right", RIGHT, crs="EPSG:32633")
+    with pytest.raises(SodsliceError, match="has layers in different CRSs, EPSG:32632, EPSG:32633; give"):
+        read_area(str(path))
+
+
+def test_a_zipped_shapefile_is_read_and_one_in_a_folder_of_the_zip_is_refused(tmp_path):
+    add_layer(tmp_path / "area.shp", "area", LEFT)
+    for name, folder in (("flat.zip", ""), ("deep.zip", "folder/")):
+        with zipfile.ZipFile(tmp_path / name, "w") as file:
+            for part in tmp_path.glob("area.*"):
+                file.write(part, folder + part.name)
+    assert read_area(str(tmp_path / "flat.zip")).shape.equals(LEFT)
+    with pytest.raises(SodsliceError, match=r"deep.zip cannot be read: .*; unpack it and give the vector"):
+        read_area(str(tmp_path / "deep.zip"))
+
+
+def test_of_folders_only_a_geodatabase_is_read(tmp_path):
+    raw = pytest.importorskip("pyogrio.raw")
+    path = tmp_path / "area.gdb"
+    shapes = np.array([shapely.MultiPolygon([LEFT]).wkb], object)
+    raw.write(path, shapes, [], [], geometry_type="MultiPolygon", crs="EPSG:32632", driver="OpenFileGDB")
+    assert path.is_dir()
+    assert read_area(str(path)).shape.equals_exact(LEFT, 0.01, normalize=True)
+    with pytest.raises(SodsliceError, match="is a folder; give one vector file in it, or a geodatabase"):
+        read_area(str(tmp_path))
+
+
+def test_coordinates_that_were_taken_as_degrees_are_called_so(tmp_path):
+    path = tmp_path / "area.shp"
+    add_layer(path, "area", LEFT)
+    path.with_suffix(".prj").unlink()
+    with pytest.raises(
+        SodsliceError, match="does not touch the scene: it spans x 500000 .*; it names no CRS"
+    ):
+        restrict(UTM, SIZE, aoi=str(path))
+    with pytest.raises(SodsliceError, match="does not touch the scene") as caught:
+        restrict(UTM, SIZE, aoi=f"SRID=4326;{WKT}")
+    assert "names no CRS" not in str(caught.value)
+
+
+def test_an_area_on_another_planet_is_refused_by_its_name(tmp_path):
+    path = tmp_path / "area.geojson"
+    moon = {"type": "name", "properties": {"name": "+proj=longlat +R=1737400"}}
+    path.write_text(json.dumps({**POLYGON, "crs": moon}))
+    with pytest.raises(SodsliceError, match=r"area.geojson cannot be put on the scene: PROJ finds no way"):
+        restrict(UTM, SIZE, aoi=str(path))
 
 
 def test_extents_that_do_not_touch_the_scene_are_refused():

@@ -82,6 +82,64 @@ def test_a_scene_across_the_antimeridian_has_small_boxes():
     assert np.allclose(georef.area_m2(boxes), 1200, rtol=0.01)
 
 
+def degrees(step, west, north=60.0, crs="EPSG:4326"):
+    return GeoRef((step, 0, west, 0, -step, north), crs)
+
+
+CORNERS = [(0, 0, 178.9, 60.0), (900, 0, 179.9, 60.0), (0, 900, 178.9, 59.0), (3000, 3000, 182.2, 56.7)]
+
+
+@pytest.mark.parametrize(
+    ("georef", "size"),
+    [
+        (degrees(1e-6, 359.0), 3000),
+        (degrees(1e-6, 359.999), 3000),
+        (degrees(1e-6, 179.999), 3000),
+        (degrees(1e-6, -180.001), 3000),
+        (degrees(1e-6, -181.0), 3000),
+        (degrees(1e-6, 719.0), 3000),
+        (degrees(1e-4, 179.9), 3000),
+        (degrees(0.1, 0.0), 3599),
+        (degrees(0.1, -0.05), 3599),
+        (degrees(0.1, -180.0), 3600),
+        (degrees(1e-4, -180.0), 3_600_000),
+        (degrees(1e-4, -170.0), 3_400_000),
+        (degrees(1e-4, 220.0, crs="EPSG:4807"), 3000),
+        (GeoRef(None, "EPSG:4326", gcps=tuple(CORNERS)), 3000),
+        (GeoRef((1e-6, 5e-7, 179.999, 5e-7, -1e-6, 60.0), "EPSG:4326"), 3000),
+        (GeoRef((-1e-6, 0, 180.001, 0, -1e-6, 60.0), "EPSG:4326"), 3000),
+    ],
+)
+def test_longitudes_are_within_a_half_turn_and_come_back_to_the_scene(georef, size):
+    pixels = np.array([[x * size, y * 300] for x in (0, 0.1, 0.5, 0.9, 1) for y in (0, 0.5, 1)], float)
+    places = georef.to_lonlat(pixels)
+    assert np.abs(places[:, 0]).max() <= 180
+    np.testing.assert_allclose(georef.from_lonlat(places), pixels, atol=2e-3)
+
+
+def test_a_place_at_minus_1_lies_in_a_scene_at_359():
+    assert degrees(0.001, 358.0).from_lonlat(np.array([[-1.0, 59.9]])) == pytest.approx(
+        np.array([[1000.0, 100.0]])
+    )
+    assert degrees(0.001, 358.0).to_lonlat(np.array([[1000.0, 100.0]])) == pytest.approx(
+        np.array([[-1.0, 59.9]])
+    )
+
+
+def test_a_place_beside_a_scene_stays_beside_it():
+    for step in (1e-6, 1e-4, 0.1):
+        for west in (11.0, -180.0, 179.9, 359.0):
+            georef = degrees(step, west)
+            beside = np.array([[-30.0, 5.0]])
+            assert georef.from_lonlat(georef.to_map(beside)) == pytest.approx(beside, abs=1e-3)
+
+
+def test_the_antimeridian_itself_stays_on_its_side():
+    lon = degrees(0.1, 179.0).to_lonlat(np.array([[9.9999999999, 0], [10, 0], [10.0000000001, 0], [11, 0]]))
+    assert lon[:, 0].tolist() == pytest.approx([180, 180, 180, -179.9])
+    assert degrees(0.1, -180.0).to_lonlat(np.array([[0.0, 0.0], [3600.0, 0.0]]))[:, 0].tolist() == [-180, 180]
+
+
 def test_dict_and_back():
     georef = VARIANTS["rotated UTM"]
     assert GeoRef.from_dict(georef.as_dict()) == georef

@@ -144,6 +144,20 @@ def test_what_points_elsewhere_is_read_where_that_is_allowed(folder):
     assert len(run(path, model="blobs", options={"allow_vrt": True})) == 1
 
 
+def test_a_link_to_a_vrt_is_judged_by_the_files_that_gdal_reads(folder):
+    far = folder.parent / "far"
+    (far / "parts").mkdir(parents=True)
+    vrt(far / "a.vrt", "parts/open.tif", relative=1)
+    link = folder / "link.vrt"
+    link.symlink_to("../far/a.vrt")
+    (far / "parts" / "open.tif").symlink_to(folder.parent / "secret.tif")
+    with pytest.raises(SodsliceError, match="reads parts/open.tif, which is not in its folder"):
+        open_scene(link)
+    (far / "parts" / "open.tif").unlink()
+    (folder / "parts" / "open.tif").rename(far / "parts" / "open.tif")
+    assert len(run(link, model="blobs")) == 1
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

@@ -13,6 +13,7 @@ from sodslice.georef import corners
 UTM = GeoRef((0.12, 0, 305_000.0, 0, -0.12, 4_770_000.0), "EPSG:32616")
 ROTATED = GeoRef((0.1, 0.05, 500_000.0, 0.05, -0.1, 5_300_000.0), "EPSG:32632")
 DATELINE = GeoRef((1.0, 0, 833_900.0, 0, -1.0, 20_000.0), "EPSG:32660")
+DEGREES = GeoRef((1e-5, 0, 179.995, 0, -1e-5, 0.1), "EPSG:4326")
 
 
 def result(georef=UTM, boxes=None, **scene) -> RunResult:
@@ -78,15 +79,16 @@ def test_every_polygon_is_its_own_bbox_through_affine_and_crs(tmp_path, georef):
         assert distance.max() <= 1e-7
 
 
-def test_boxes_across_the_antimeridian_are_cut_there(tmp_path):
+@pytest.mark.parametrize("georef", [DATELINE, DEGREES], ids=["UTM", "degrees beyond 180"])
+def test_boxes_across_the_antimeridian_are_cut_there(tmp_path, georef):
     pole = 180.0
-    meridian_px = float(DATELINE.from_lonlat(np.array([[pole, 0.1]]))[0, 0])
+    meridian_px = float(georef.from_lonlat(np.array([[pole, 0.1]]))[0, 0])
     boxes = [
         [meridian_px - 20, 100, meridian_px + 30, 140],
         [meridian_px - 90, 0, meridian_px - 60, 20],
         [meridian_px + 60, 0, meridian_px + 90, 20],
     ]
-    content = json.loads(write(result(DATELINE, boxes), tmp_path / "a.geojson").read_text())
+    content = json.loads(write(result(georef, boxes), tmp_path / "a.geojson").read_text())
     crossing, west, east = (feature["geometry"] for feature in content["features"])
     assert crossing["type"] == "MultiPolygon"
     assert (west["type"], east["type"]) == ("Polygon", "Polygon")
@@ -100,6 +102,22 @@ def test_boxes_across_the_antimeridian_are_cut_there(tmp_path):
     x0, _, x1, _ = content["bbox"]
     assert x0 > 179
     assert x1 < -179
+
+
+def test_a_box_that_ends_at_the_antimeridian_is_not_cut(tmp_path):
+    meridian_px = 500.0000000001
+    boxes = [[meridian_px - 20, 100, meridian_px, 140], [meridian_px, 0, meridian_px + 20, 20]]
+    content = json.loads(write(result(DEGREES, boxes), tmp_path / "a.geojson").read_text())
+    west, east = (shape(feature["geometry"]) for feature in content["features"])
+    assert west.bounds[2] == 180
+    assert east.bounds[0] == -180
+    assert west.area == pytest.approx(2 * east.area, rel=1e-3)
+
+
+def test_longitudes_up_to_360_are_written_from_minus_180_to_180(tmp_path):
+    georef = GeoRef((1e-5, 0, 359.0, 0, -1e-5, 0.1), "EPSG:4326")
+    content = json.loads(write(result(georef), tmp_path / "a.geojson").read_text())
+    assert content["bbox"] == pytest.approx([-1 + 10.5e-5, 0.1 - 215.5e-5, -1 + 130e-5, 0.1 - 20.25e-5])
 
 
 def test_fine_scenes_get_an_eighth_decimal(tmp_path):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,6 +23,13 @@ from sodslice.georef.reference import ground_of, is_earthly, project, to_lonlat_
 from sodslice.georef.spline import ControlPoint, fit_spline
 
 __all__ = ["Affine", "ControlPoint", "GeoRef", "Points", "Rpc", "corners"]
+
+MERIDIAN_DECIMALS = 9
+"""Of a degree: what is nearer to the antimeridian lies on it, and rounding sends it to neither side."""
+MOST_COLUMNS = 2**23
+"""Of a scene around the Earth from 180 degrees west to 180 east."""
+MOST_COLUMNS_FROM_0 = 2**16
+"""Of a scene around the Earth from 0 to 360 degrees."""
 
 
 class Grid(Protocol):
@@ -105,18 +112,31 @@ class GeoRef:
     def to_lonlat(self, pixels: Points) -> Points:
         """WGS 84 longitude, latitude `(N, 2)` in degrees for pixel edges `(N, 2)` col, row.
 
+        Longitudes are within -180 to 180, also where those of the scene go on to 360.
+
         Raises:
             GeoRefError: the scene has no place on a map or no CRS, or PROJ cannot leave its CRS.
         """
-        return project(to_lonlat_from(self._crs()), self.to_map(pixels))
+        lon, lat = project(to_lonlat_from(self._crs()), self.to_map(pixels)).T
+        turns = np.rint(np.round(lon, MERIDIAN_DECIMALS) / 360)
+        return np.stack([np.clip(lon - 360 * turns, -180, 180), lat], axis=1)
 
     def from_lonlat(self, lonlat: Points) -> Points:
         """Pixel edges `(N, 2)` col, row for WGS 84 longitude, latitude `(N, 2)` in degrees.
 
+        Longitudes are turned to where the scene has them: -1 lies in a scene from 358 to 360.
+
         Raises:
             GeoRefError: the scene has no place on a map or no CRS, or PROJ cannot reach its CRS.
         """
-        return self.to_pixels(project(to_lonlat_from(self._crs()), lonlat, inverse=True))
+        points = project(to_lonlat_from(self._crs()), lonlat, inverse=True)
+        turn = _full_turn(self._crs())
+        if turn is None or (self.transform is None and not self.gcps):  # RPCs turn by themselves
+            return self.to_pixels(points)
+        low, high = self._longitudes(turn)
+        west, east = np.maximum(low - points[:, 0], 0), np.maximum(points[:, 0] - high, 0)
+        turns = np.ceil(west / turn) - np.ceil(east / turn)
+        return self.to_pixels(np.stack([points[:, 0] + turns * turn, points[:, 1]], axis=1))
 
     def ground_size_m(self, boxes: Boxes) -> Points:
         """Width and height `(N, 2)` of boxes `(N, 4)` in metres on the ground, along the scene's own axes.
@@ -189,6 +209,27 @@ class GeoRef:
             return self.rpc
         raise GeoRefError("the scene has no geotransform, so pixels cannot be placed on a map")
 
+    def _longitudes(self, turn: float) -> tuple[float, float]:
+        """Between which longitudes a point may stay as it is; between them lies at least one full turn.
+
+        How wide a scene is a transform does not tell. It is taken for small, unless its pixels are so large
+        that it may go round the Earth, from 180 degrees west or from 0.
+
+        Args:
+            turn: a full turn in the units of the CRS.
+        """
+        if self.transform is None:
+            longitudes = [x for _, _, x, _ in self.gcps]
+            middle = (min(longitudes) + max(longitudes)) / 2
+            return middle - turn / 2, middle + turn / 2
+        step, first = self.transform[0], self.transform[2]
+        low, high = first - turn / 2, first + turn / 2
+        if step * MOST_COLUMNS >= turn and first >= -turn / 2 - step:
+            high = first + turn
+        if step * MOST_COLUMNS_FROM_0 >= turn and abs(first) <= step:
+            low, high = first - step / 4, first + turn
+        return low, high
+
     def _crs(self) -> str:
         if self.crs is None:
             raise GeoRefError(
@@ -207,6 +248,17 @@ def corners(boxes: Boxes) -> npt.NDArray[np.float64]:
     x0, y0, x1, y1 = boxes.T
     points: npt.NDArray[np.float64] = np.stack([[x0, y0], [x0, y1], [x1, y1], [x1, y0]]).transpose(2, 0, 1)
     return points
+
+
+@lru_cache(maxsize=32)
+def _full_turn(crs: str) -> float | None:
+    """A full turn in the units of a CRS of longitudes; None for a CRS of other coordinates.
+
+    Raises:
+        GeoRefError: PROJ does not know the CRS.
+    """
+    system = to_lonlat_from(crs).source_crs
+    return 2 * np.pi / ground_of(crs).unit if system is not None and system.is_geographic else None
 
 
 def _numbers(values: Any, count: int, what: str) -> Any:

@@ -19,6 +19,7 @@ from rasterio.windows import Window
 from sodslice.checks import parse_stretch
 from sodslice.errors import OptionError, SceneError
 from sodslice.scene.bands import BandPlan, Hidden, hidden_by_value, plan_bands
+from sodslice.scene.elsewhere import companions
 from sodslice.scene.layout import layout_of
 from sodslice.scene.opening import GDAL_ERRORS, Opener, one_line
 from sodslice.scene.placing import georef_of
@@ -94,6 +95,7 @@ class RasterScene:
         self._overviews: list[int] = dataset.overviews(self._plan.indexes[0])
         declared = any(dataset.nodatavals[index - 1] is not None for index in self._plan.indexes)
         self._by_value = declared or bool(self._plan.hidden.values) or self._plan.dtype.kind == "f"
+        self.companions: tuple[Path, ...] = companions(Path(self.name), dataset.files)
         self.georef, notes = georef_of(dataset, self.name, how.rpc_height)
         return notes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,11 @@ class ScaledScene:
         """That of the scene itself, whose pixels it counts."""
         georef: GeoRef = self._scene.georef
         return georef
+
+    @property
+    def companions(self) -> tuple[Path, ...]:
+        """Files besides its own that the scene itself is made of."""
+        return tuple(getattr(self._scene, "companions", ()))
 
     @property
     def stretch(self) -> Stretch | None:
