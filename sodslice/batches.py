@@ -11,9 +11,14 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from sodslice.errors import SceneError
+from sodslice.errors import OptionError, SceneError
 from sodslice.scene import Scene
 from sodslice.tiles import Tile
+
+LARGEST_BATCH_BYTES = 2**31
+"""Models and OpenCV count the numbers of one input in 32 bits."""
+
+SMALLER = "take a smaller --tile or --batch"
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,9 @@ class Reading:
         readers: threads.
         skip_failed: report tiles that cannot be read, and go on.
         starting: told of each tile before it is read, from the thread that reads it.
+
+    Raises:
+        OptionError: the pixels of a batch are more than `LARGEST_BATCH_BYTES`.
     """
 
     batch: int
@@ -51,6 +59,14 @@ class Reading:
     readers: int = 2
     skip_failed: bool = False
     starting: Callable[[Tile], None] | None = None
+
+    def __post_init__(self) -> None:
+        height, width = self.shape
+        if self.batch * height * width * 3 > LARGEST_BATCH_BYTES:
+            raise OptionError(
+                f"{_size(self.batch, self.shape)} takes {self.batch * height * width * 3 / 2**30:.1f} GiB, "
+                f"and {LARGEST_BATCH_BYTES / 2**30:g} GiB is the most; {SMALLER}"
+            )
 
 
 def read_batches(scene: Scene, tiles: Sequence[Tile], how: Reading) -> Iterator[Batch]:
@@ -68,7 +84,7 @@ def read_batches(scene: Scene, tiles: Sequence[Tile], how: Reading) -> Iterator[
         Batches that together hold every tile once, as read, as skipped or as failed.
 
     Raises:
-        SceneError: a window cannot be read, and failed tiles are not skipped.
+        SceneError: a window cannot be read, and failed tiles are not skipped; or there is not enough memory.
     """
     full: list[tuple[Tile, npt.NDArray[np.uint8]]] = []
     skipped: list[Tile] = []
@@ -114,7 +130,12 @@ def _read(scene: Scene, tile: Tile, how: Reading) -> Read:
         how.starting(tile)
     try:
         pixels, valid = scene.read(tile.x, tile.y, tile.width, tile.height)
+    except MemoryError as error:
+        where = f"x {tile.x}, y {tile.y}, {tile.width} x {tile.height} pixels"
+        raise SceneError(f"{scene.name} cannot be read at {where}: {error}; {SMALLER}") from None
     except SceneError as error:
+        if isinstance(error.__context__, MemoryError):  # the next tile would need as much
+            raise SceneError(f"{error}; {SMALLER}") from None
         if how.skip_failed:
             return error
         raise
@@ -127,7 +148,14 @@ def _batch(
     failed: list[tuple[Tile, str]],
     shape: tuple[int, int],
 ) -> Batch:
-    pixels = np.zeros((len(full), *shape, 3), np.uint8)
+    try:
+        pixels = np.zeros((len(full), *shape, 3), np.uint8)
+    except MemoryError as error:
+        raise SceneError(f"{_size(len(full), shape)} is too large: {error}; {SMALLER}") from None
     for row, (tile, window) in enumerate(full):
         pixels[row, : tile.height, : tile.width] = window
     return Batch(tuple(tile for tile, _ in full), pixels, tuple(skipped), tuple(failed))
+
+
+def _size(count: int, shape: tuple[int, int]) -> str:
+    return f"a batch of {count} x {shape[1]} x {shape[0]} pixels"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,7 +61,7 @@ def finite(value: Any) -> float:
         raise ValueError("a number")  # noqa: TRY004 -- the caller turns it into an OptionError
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError("a number") from None
     if not math.isfinite(number):
         raise ValueError("a finite number")
@@ -107,20 +108,35 @@ def yes_no(value: Any) -> bool:
 
 def words(value: Any) -> tuple[str, ...]:
     """Words from a text with commas, or from a list of such."""
-    items = [value] if isinstance(value, (str, int)) else list(value or ())
+    items = _items(value)
     parts = [w.strip() for item in items for w in str(item).split(",")]
-    if not all(parts):
+    if not all(map(_is_word, items)) or not all(parts):
         raise ValueError("names or ids, parted by commas")
     return tuple(parts)
 
 
 def groups(value: Any) -> tuple[tuple[str, ...], ...]:
     """Groups of words: from "car,van", a list of such texts, or a list of lists."""
-    given = [value] if isinstance(value, str) else list(value or ())
-    found = tuple(words(group) for group in given)
+    try:
+        found = tuple(words(group) for group in _items(value))
+    except ValueError:
+        found = ((),)
     if any(len(set(group)) < 2 for group in found):
         raise ValueError("two classes or more that can be one object, for example car,van")
     return found
+
+
+def _items(value: Any) -> list[Any]:
+    """What a list holds; what is no list as the only item of one."""
+    if value is None:
+        return []
+    single = isinstance(value, (str, Mapping)) or not isinstance(value, Iterable)
+    return [value] if single else list(value)
+
+
+def _is_word(value: Any) -> bool:
+    """Whether it is a name or an id."""
+    return isinstance(value, (str, Integral)) and not isinstance(value, bool)
 
 
 def bands(value: Any) -> tuple[int, ...] | None:
@@ -129,7 +145,7 @@ def bands(value: Any) -> tuple[int, ...] | None:
         return None
     try:
         chosen = tuple(int(part) for part in _parts(value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         chosen = ()
     if len(chosen) not in (1, 3) or min(chosen) < 1:
         raise ValueError("one band or three, counted from 1, for example 4,3,2")
@@ -142,7 +158,7 @@ def window(value: Any) -> tuple[int, int, int, int] | None:
         return None
     try:
         x, y, width, height = (int(part) for part in _parts(value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         x = y = width = height = -1
     if min(x, y) < 0 or min(width, height) < 1:
         raise ValueError("x,y,width,height in whole pixels of the scene, for example 1000,2000,4096,4096")
@@ -175,7 +191,8 @@ class StretchRule(NamedTuple):
     def __str__(self) -> str:
         if self.kind in ("auto", "none"):
             return self.kind
-        return f"{'minmax:' if self.kind == 'minmax' else ''}{self.low:.12g},{self.high:.12g}"
+        low, high = (repr(level).removesuffix(".0") for level in (self.low, self.high))
+        return f"{'minmax:' if self.kind == 'minmax' else ''}{low},{high}"
 
 
 def parse_stretch(value: Any) -> StretchRule:

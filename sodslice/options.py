@@ -293,6 +293,8 @@ class Options:
     def from_mapping(cls, values: Mapping[str, Any]) -> Options:
         """Options from names and values, as YAML gives them; dashes in names count as underscores.
 
+        None (null in YAML) is the default of any setting.
+
         Raises:
             OptionError: a name is unknown or a value is out of range.
         """
@@ -303,7 +305,7 @@ class Options:
                 raise OptionError(
                     f"unknown setting {name!r}{did_you_mean(name, known)}; known are {', '.join(known)}"
                 )
-        return cls(**given)
+        return cls(**{name: value for name, value in given.items() if value is not None})
 
     def replace(self, values: Mapping[str, Any]) -> Options:
         """The same options with some values changed.

@@ -8,7 +8,7 @@ import pytest
 
 from sodslice import ArrayScene, SodsliceError, plan_tiles
 from sodslice.batches import Reading, read_batches
-from sodslice.errors import SceneError
+from sodslice.errors import OptionError, SceneError
 
 
 class SlowScene(ArrayScene):
@@ -110,3 +110,52 @@ def test_every_tile_is_announced_before_it_is_read():
     tiles = plan_tiles(400, 300, tile=64)
     list(read_batches(scene(), tiles, Reading(2, (64, 64), starting=announced.append)))
     assert sorted(announced) == tiles
+
+
+@pytest.mark.parametrize(("batch", "side"), [(1, 26_755), (2, 18_919), (256, 1_673)])
+def test_a_batch_that_no_model_can_count_is_refused(batch, side):
+    Reading(batch, (side - 1, side - 1))
+    with pytest.raises(OptionError) as caught:
+        Reading(batch, (side, side))
+    assert str(caught.value) == (
+        f"a batch of {batch} x {side} x {side} pixels takes 2.0 GiB, and 2 GiB is the most; "
+        "take a smaller --tile or --batch"
+    )
+
+
+def no_memory(*_):
+    raise MemoryError("Unable to allocate 9 GiB")
+
+
+class Vast(ArrayScene):
+    """A scene that finds no memory for its windows, and says so as Python does or as rasters do."""
+
+    def __init__(self, *, in_words):
+        super().__init__(np.zeros((64, 64, 3), np.uint8))
+        self.in_words = in_words
+
+    def read(self, x, y, width, height):
+        try:
+            no_memory()
+        except MemoryError as error:
+            if self.in_words:
+                raise SceneError(f"vast.tif cannot be read: {error}") from None
+            raise
+
+
+@pytest.mark.parametrize("in_words", [True, False])
+@pytest.mark.parametrize("skip", [True, False])
+def test_a_window_without_memory_ends_the_reading_and_says_what_to_do(in_words, skip):
+    how = Reading(1, (64, 64), skip_failed=skip)
+    with pytest.raises(
+        SceneError, match="cannot be read.*: Unable to allocate 9 GiB; take a smaller --tile or --batch"
+    ):
+        list(read_batches(Vast(in_words=in_words), plan_tiles(64, 64, tile=64), how))
+
+
+def test_a_batch_without_memory_says_what_to_do(monkeypatch):
+    whole = ArrayScene(np.ones((64, 128, 3), np.uint8))
+    batches = read_batches(whole, plan_tiles(128, 64, tile=64, overlap=0), Reading(2, (64, 64)))
+    monkeypatch.setattr("sodslice.batches.np.zeros", no_memory)
+    with pytest.raises(SceneError, match=r"a batch of 2 x 64 x 64 pixels is too large: Unable .* --batch"):
+        list(batches)

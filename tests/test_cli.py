@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import resource
 import signal
 import subprocess
 import sys
@@ -9,9 +11,11 @@ import time
 
 import numpy as np
 import pytest
+import rasterio
 import yaml
+from rasterio.windows import Window
 
-from sodslice.cli import COMMANDS
+from sodslice.cli import COMMANDS, main
 from tests.rasters import scene_with_blobs, write_raster
 
 
@@ -110,6 +114,12 @@ def bad_files(folder):
         folder / "cut.tif", np.random.default_rng(0).integers(0, 255, (3, 600, 600), dtype=np.uint8)
     )
     whole.write_bytes(whole.read_bytes()[:300_000])
+    sparse = {"count": 1, "dtype": "uint8", "tiled": True, "SPARSE_OK": True}
+    with rasterio.open(
+        folder / "vast.tif", "w", driver="GTiff", width=60_000, height=60_000, **sparse
+    ) as vast:
+        vast.write(np.full((1, 256, 256), 9, np.uint8), window=Window(0, 0, 256, 256))
+    (folder / "five.yaml").write_text("class_group: 5\n")
     (folder / "model").mkdir()
     (folder / "file").write_text("")
 
@@ -143,6 +153,9 @@ BAD_INPUT = [
     ),
     (["run", "scene.tif", "-o", "file/out.json"], 1, "cannot write to the folder file"),
     (["run", "scene.tif", "--device", "gpu:7"], 1, "--device gpu:7"),
+    (["run", "scene.tif", "--model", "blobs", "--device", "gpu"], 1, "blobs has no weights"),
+    (["run", "vast.tif", "--model", "blobs", "--tile", "50000"], 1, "take a smaller --tile or --batch"),
+    (["run", "scene.tif", "--config", "five.yaml"], 1, "--class-group must be two classes or more"),
     (["run", "scene.tif", "--merge", "magic"], 2, "'magic' is not one of"),
     (["run", "scene.tif", "--tiel", "640"], 2, "--tile"),
     (["run"], 2, "Missing argument"),
@@ -168,6 +181,53 @@ def test_bad_input_gets_one_clear_line_and_leaves_nothing(scene, tmp_path, argum
         assert done.stderr.count("\n") == 1
     left = sorted(p.name for p in tmp_path.rglob("*") if p.suffix != ".journal")
     assert left == before
+
+
+@pytest.mark.parametrize("levels", ["0,1e99", "-1e30,1e30", "-1.7e308,1.7e308", "1e20,1e99"])
+def test_levels_far_outside_of_what_pixels_hold_are_legal(scene, tmp_path, levels):
+    stretch = ["--stretch", f"minmax:{levels}"]
+    done = sodslice("run", scene, "--model", "blobs", *stretch, "-o", "a.json", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    facts = json.loads((tmp_path / "a.json").read_text())["scene"]["stretch"]
+    assert [facts["low"][0], facts["high"][0]] == [float(level) for level in levels.split(",")]
+
+
+def limited():
+    resource.setrlimit(resource.RLIMIT_AS, (3 * 2**29, 3 * 2**29))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limit on memory")
+def test_a_run_without_enough_memory_ends_with_one_line(tmp_path):
+    bad_files(tmp_path)
+    options = ["--tile", "20000", "--window", "0,0,300,300"]
+    done = subprocess.run(
+        [sys.executable, "-m", "sodslice", "run", "vast.tif", "--model", "blobs", *options],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        preexec_fn=limited,
+    )
+    assert done.returncode == 1
+    assert re.fullmatch(r"(note: .*\n)*error: .*; take a smaller --tile or --batch\n", done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("", "error: out of memory; take a smaller --tile or --batch\n"),
+        ("9 GiB\nneeded", "error: out of memory (9 GiB needed); take a smaller --tile or --batch\n"),
+    ],
+)
+def test_lack_of_memory_anywhere_is_one_line(monkeypatch, capsys, words, line):
+    def no_memory(*_):
+        raise MemoryError(words)
+
+    monkeypatch.setattr("sodslice.plan.plan_scene", no_memory)
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", "scene.tif"])
+    assert (ended.value.code, capsys.readouterr().err) == (1, line)
 
 
 def test_plan_needs_no_model(scene, tmp_path):

@@ -255,6 +255,16 @@ def test_a_device_that_is_not_there_is_an_error_and_never_replaced(device, words
         load_model("vehicle-t", device=device)
 
 
+@pytest.mark.parametrize("device", ["gpu", "gpu:1", "xpu"])
+def test_a_model_without_weights_takes_no_device_but_the_cpu(device):
+    with pytest.raises(
+        SodsliceError, match=f"model blobs has no weights .* got --device {device}; use --device cpu"
+    ):
+        load_model("blobs", device=device)
+    for here in ("auto", "cpu"):
+        assert load_model("blobs", device=here).info.name == "blobs"
+
+
 def test_blobs_have_exact_pixel_edges():
     tile = np.zeros((2, 60, 80, 3), np.uint8)
     tile[0, 10:15, 20:40] = 255

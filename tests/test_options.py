@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import orjson
 import pytest
 import yaml
@@ -50,6 +51,13 @@ def test_classes_by_name_and_id():
         ({"merge": "magic"}, "--merge must be one of seam, nms"),
         ({"threshold": "car=2"}, "--threshold must be a score from 0 to 1"),
         ({"class_group": "car"}, "--class-group must be two classes or more that can be one object"),
+        ({"class_group": 5}, "--class-group must be two classes or more .* for example car,van, got 5"),
+        ({"class_group": [["car", 0.5]]}, "--class-group must be two classes or more"),
+        ({"class_group": True}, "--class-group must be two classes or more"),
+        ({"classes": 0.5}, "--classes must be names or ids, parted by commas, got 0.5"),
+        ({"classes": {"car": 0.5}}, "--classes must be names or ids, parted by commas"),
+        ({"classes": [["car"]]}, "--classes must be names or ids, parted by commas"),
+        ({"classes": [None]}, "--classes must be names or ids, parted by commas"),
         ({"class_group": "car,van", "class_agnostic": True}, "--class-agnostic joins all classes already"),
         ({"bands": "1,2"}, "--bands must be one band or three"),
         ({"stretch": "98,2"}, "--stretch must be auto, none, two percentiles such as 2,98, or two levels"),
@@ -57,6 +65,9 @@ def test_classes_by_name_and_id():
         ({"stretch": "linear"}, "--stretch must be auto, none"),
         ({"nodata": "black"}, "--nodata must be a number, nan or none, got 'black'"),
         ({"window": "1,2,3"}, "--window must be x,y,width,height in whole pixels"),
+        ({"window": [float("inf"), 0, 1, 1]}, "--window must be x,y,width,height in whole pixels"),
+        ({"bands": [float("inf")]}, "--bands must be one band or three"),
+        ({"tile": 10**400}, "--tile must be a number"),
         ({"window": "0,0,0,5"}, "--window must be x,y,width,height in whole pixels"),
         ({"gsd": 0}, "--gsd must be a number above 0, got 0"),
         ({"rpc_height": "high"}, "--rpc-height must be a number"),
@@ -102,6 +113,8 @@ def test_files_that_are_no_settings_are_refused(tmp_path, text, words):
 @pytest.mark.parametrize(
     ("name", "spellings", "value"),
     [
+        ("classes", ["0,van", [0, "van"], ["0,van"], (n for n in ("0", "van"))], ("0", "van")),
+        ("classes", [0, "0", [0], np.array([0])], ("0",)),
         ("class_group", ["car,van", ["car, van"], [["car", "van"]]], (("car", "van"),)),
         ("stretch", ["2,98", "2.0, 98", [2, 98], (2.0, 98.0)], "2,98"),
         ("stretch", ["minmax:0,3000", "minmax:0.0,3e3"], "minmax:0,3000"),
@@ -118,6 +131,18 @@ def test_one_setting_has_one_value_however_it_is_spelt(name, spellings, value):
         options = Options.from_mapping({name: spelling})
         assert getattr(options, name) == value
         assert Options.from_mapping(orjson.loads(orjson.dumps(options.as_dict()))) == options
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Options)])
+def test_null_is_the_default_of_every_setting(name, tmp_path):
+    assert Options.from_mapping({name: None}) == Options()
+    (tmp_path / "a.yaml").write_text(f"{name.replace('_', '-')}:\n")
+    assert load_options(tmp_path / "a.yaml") == Options()
+
+
+def test_null_does_not_hide_a_misspelt_setting():
+    with pytest.raises(SodsliceError, match="unknown setting 'tiel'"):
+        Options.from_mapping({"tiel": None})
 
 
 def test_what_the_tiles_depend_on_is_told_from_what_comes_after_them():

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import math
+import warnings
+from fractions import Fraction
+
 import numpy as np
+import orjson
 import pytest
 import rasterio
 from hypothesis import given, settings
@@ -60,6 +65,57 @@ def test_no_float_is_too_wild(plane):
     seen = Stretch((0.0,), (1e-9,), "", "").apply(plane[None])[..., 0]
     assert (seen[plane >= 1e-9] == 255).all()
     assert (seen[plane <= 0] == 0).all()
+
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+EDGES = st.sampled_from([0, 1, 255, 256, 65535, 2**31, 2**53 + 2, 2**64, 1e-300, 1e99, 1.7e308])
+LEVELS = (
+    FINITE
+    | st.floats(-1e5, 1e5)
+    | st.builds(lambda edge, sign: float(sign * edge), EDGES, st.sampled_from([-1, 1]))
+)
+
+
+@pytest.mark.parametrize("dtype", [*WHOLE, "uint64", "int64", "float32", "float64"])
+@settings(deadline=None, max_examples=200)
+@given(data=st.data(), limits=st.tuples(LEVELS, LEVELS).filter(lambda pair: pair[0] != pair[1]))
+def test_any_finite_levels_span_a_straight_line(dtype, data, limits):
+    low, high = sorted(limits)
+    plane = data.draw(arrays.arrays(dtype, (3, 4), elements=pixels_of(dtype, low, high)))
+    stretch = fixed_stretch(parse_stretch(f"minmax:{low!r},{high!r}"), plane.dtype, 1, None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        seen = stretch.apply(plane[None])[..., 0]
+    if plane.dtype.kind != "f":
+        low, high = math.floor(low), math.ceil(high)
+    lines = [on_the_line(level, Fraction(low), Fraction(high)) for level in plane.ravel().tolist()]
+    assert np.abs(seen.ravel() - lines).max() <= 0.501
+    assert orjson.loads(orjson.dumps(stretch.as_dict()))["low"] == [float(low)]
+
+
+def pixels_of(dtype, low, high):
+    """Any pixels, and more of those at the limits and between them than chance would give."""
+    if np.dtype(dtype).kind == "f":
+        width = 32 if dtype == "float32" else 64
+        most = float(np.finfo(dtype).max)
+        near = [float(np.dtype(dtype).type(min(max(level, -most), most))) for level in (low, high)]
+        return st.floats(allow_nan=False, allow_infinity=False, width=width) | st.sampled_from(near)
+    holds = np.iinfo(dtype)
+    near = [int(min(max(level, holds.min), holds.max)) for level in (low, high)]
+    return st.integers(holds.min, holds.max) | st.integers(*near)
+
+
+def on_the_line(level, low, high):
+    """The place of a level between two others on a scale of 0 to 255, cut to it."""
+    return float(min(max((Fraction(level) - low) / (high - low), 0), 1) * 255)
+
+
+@settings(max_examples=200)
+@given(limits=st.tuples(LEVELS, LEVELS).filter(lambda pair: pair[0] != pair[1]))
+def test_a_rule_is_spelt_so_that_its_levels_come_back(limits):
+    low, high = sorted(limits)
+    rule = parse_stretch(f"minmax:{low!r},{high!r}")
+    assert parse_stretch(str(rule)) == rule == ("minmax", low, high)
 
 
 def test_bytes_that_are_left_alone_are_only_interleaved():

@@ -1,7 +1,8 @@
 """The command line: parse, call one library function, print.
 
-stdout carries data or one summary line; progress, notes and errors go to stderr. Exit codes: 0 done, 1 an
-error in one line, 2 usage, 3 finished but some scenes failed, 130 and 143 interrupted.
+stdout carries data or one summary line; progress, notes and errors go to stderr. Work goes on when nobody
+reads them any more. Exit codes: 0 done, 1 an error in one line, 2 usage, 3 finished but some scenes failed,
+130 and 143 interrupted.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, NoReturn
 import click
 
 from sodslice._version import __version__
+from sodslice.cli._streams import unfailing_streams
 from sodslice.errors import SodsliceError
 
 COMMANDS = ("run", "demo", "plan", "merge", "config", "models", "eval", "train", "export")
@@ -58,7 +60,13 @@ def group() -> None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(_exit_code(arguments))
+    with unfailing_streams() as lost:
+        code = _exit_code(arguments)
+        unsaid = lost()
+        if unsaid is not None:
+            click.echo(f"error: cannot write to stdout: {unsaid.strerror}", err=True)
+            code = code or 1
+    sys.exit(code)
 
 
 def _exit_code(arguments: list[str] | None) -> int:
@@ -70,15 +78,19 @@ def _exit_code(arguments: list[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return INTERRUPTED
-    except SodsliceError as error:
+    except (SodsliceError, MemoryError) as error:
         if "-v" in (arguments or sys.argv) or "--verbose" in (arguments or sys.argv):
             traceback.print_exc()
-        click.echo(f"error: {' '.join(str(error).split())}", err=True)
-        return 1
-    except BrokenPipeError:
-        sys.stderr.close()
+        click.echo(f"error: {_one_line(error)}", err=True)
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _one_line(error: Exception) -> str:
+    words = " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        return f"out of memory{f' ({words})' if words else ''}; take a smaller --tile or --batch"
+    return words
 
 
 def _terminate(*_: object) -> NoReturn:

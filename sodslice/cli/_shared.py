@@ -7,17 +7,29 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, TypeVar
 
 import click
 
+from sodslice._signals import signals_held
 from sodslice.options import Options, flag_of, load_settings, setting_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class GroupedCommand(click.Command):
-    """A command whose `--help` shows its settings under headings."""
+    """A command that works with arrays, and whose `--help` shows its settings under headings."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command.
+
+        numpy is loaded first, with signals held: one of the threads that it begins could else take a signal
+        while Paddle is loaded, and Paddle's own handler with it.
+        """
+        with signals_held():
+            import_module("numpy")
+        return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, by group."""
@@ -118,7 +130,7 @@ def set_up_logging(*, verbose: bool, quiet: bool) -> None:
 @contextmanager
 def progress_bar(*, quiet: bool, unit: str = "tile") -> Iterator[Callable[[int, int], None] | None]:
     """A function (done, total) that draws a bar on stderr; None where stderr is no terminal."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from tqdm import tqdm

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import yaml
 
-from sodslice.cli._shared import set_up_logging, verbosity_flags
+from sodslice.cli._shared import GroupedCommand, set_up_logging, verbosity_flags
 from sodslice.errors import ModelError
 
 
@@ -25,7 +25,7 @@ def _size(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int,
     return int(parts[0]), int(parts[-1])
 
 
-@click.command("export")
+@click.command("export", cls=GroupedCommand)
 @click.argument("checkpoint")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option(

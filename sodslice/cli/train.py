@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sodslice.cli._shared import set_up_logging, verbosity_flags
+from sodslice.cli._shared import GroupedCommand, set_up_logging, verbosity_flags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sodslice.training.settings import TrainSettings
 
 
-@click.command("train")
+@click.command("train", cls=GroupedCommand)
 @click.argument("config", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder of this training."

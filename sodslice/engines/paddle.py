@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
-import threading
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sodslice._quiet import quiet_native_output
+from sodslice._signals import signals_held
 from sodslice.engines.device import Device
 from sodslice.errors import DeviceError, ModelError
 
@@ -31,21 +30,21 @@ def import_paddle() -> Any:
     """The `paddle` module, without what its import does to the process.
 
     It warns, gives the root logger a handler of its own, and takes over SIGTERM and the fault signals, so
-    that Ctrl-C's sibling would end a run with a stack trace.
+    that Ctrl-C's sibling would end a run with a stack trace. Ctrl-C and SIGTERM wait until it is done, and
+    the handlers are what they were.
     """
     if "paddle" in sys.modules:
         return sys.modules["paddle"]
     os.environ.setdefault("GLOG_minloglevel", "2")
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    with warnings.catch_warnings():
+    with signals_held(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import paddle
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    paddle.disable_signal_handler()
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+
+        paddle.disable_signal_handler()
+        root.handlers[:] = handlers
+        root.setLevel(level)
     return paddle
 
 

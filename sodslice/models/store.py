@@ -11,7 +11,7 @@ import numpy as np
 
 from sodslice.detector import BlobDetector, Detector, ExportedDetector, ModelFolder, ModelInfo, read_folder
 from sodslice.engines import Device, parse_device
-from sodslice.errors import ModelError, did_you_mean
+from sodslice.errors import DeviceError, ModelError, did_you_mean
 
 SHIPPED = Path(__file__).resolve().parents[1] / "weights"
 OFFICIAL_URL = "https://paddle-model-ecology.bj.bcebos.com/paddlex"
@@ -79,10 +79,15 @@ def load_model(
 
     Raises:
         ModelError: the name is unknown, or the files are incomplete or broken.
-        DeviceError: the device is not there.
+        DeviceError: the device is not there, or the model is not one for it.
     """
     asked = parse_device(device)
     if str(name_or_path) == "blobs":
+        if asked not in (None, Device("cpu")):
+            raise DeviceError(
+                f"the model blobs has no weights and runs on the CPU only, got --device {device}; "
+                "use --device cpu"
+            )
         return BlobDetector()
     return _open_folder(read_folder(_folder(name_or_path, tile)), asked, threads or _cores(), batch)
 
@@ -151,6 +156,7 @@ def _folder(name_or_path: str | Path, tile: int | None) -> Path:
 def _open_folder(files: ModelFolder, asked: Device | None, threads: int, batch: int) -> ExportedDetector:
     from sodslice.engines.paddle import PaddleEngine, pick_device
 
+    device = pick_device(asked)  # before OpenCV begins threads, which could take signals from Paddle's import
     height, width = files.info.input_size or (PROBE_SIDE, PROBE_SIDE)
     images, scale = files.preprocess(np.zeros((batch, height, width, 3), np.uint8))
     probe = {
@@ -158,9 +164,7 @@ def _open_folder(files: ModelFolder, asked: Device | None, threads: int, batch: 
         "scale_factor": np.tile(np.array(scale, np.float32), (batch, 1)),
         "im_shape": np.tile(np.array(images.shape[2:], np.float32), (batch, 1)),
     }
-    engine = PaddleEngine(
-        files.graph, files.parameters, device=pick_device(asked), threads=threads, probe=probe
-    )
+    engine = PaddleEngine(files.graph, files.parameters, device=device, threads=threads, probe=probe)
     return ExportedDetector(engine, files.preprocess, files.info, batch=batch)
 
 

@@ -16,6 +16,14 @@ Pixels = npt.NDArray[np.uint8]
 CHUNK_PIXELS = 2**16
 """Pixels that are stretched at a time: what is in between stays in the processor's cache."""
 
+EXACT = 2**53
+"""Up to here float64 holds every whole number; longer ones are no good in JSON."""
+
+FLOAT32_LEVELS = 2**14
+"""Levels up to which float32 is right to a thousandth of one."""
+
+SMALL = 2.0**-700
+
 
 @dataclass(frozen=True)
 class Stretch:
@@ -35,7 +43,8 @@ class Stretch:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready form, for outputs."""
-        return {"rule": self.rule, "low": list(self.low), "high": list(self.high), "sample": self.sample}
+        low, high = ([v if abs(v) <= EXACT else float(v) for v in vs] for vs in (self.low, self.high))
+        return {"rule": self.rule, "low": low, "high": high, "sample": self.sample}
 
     def apply(self, planes: npt.NDArray[Any]) -> Pixels:
         """RGB `(H, W, 3)` uint8 of planes `(1 or 3, H, W)` of real numbers; NaN becomes 0."""
@@ -100,7 +109,8 @@ def percentile_stretch(values: npt.NDArray[Any], rule: StretchRule, sample: str)
 
 def _stretched(plane: npt.NDArray[Any], low: float, high: float) -> Pixels:
     """One plane `(H, W)` as uint8, by way of blocks of a few rows."""
-    scale = _floats_as if plane.dtype.kind == "f" else _whole_numbers_as
+    whole = plane.dtype.kind != "f" and plane.dtype.itemsize < 8  # float64 does not hold longer ones
+    scale = _whole_numbers_as if whole else _floats_as
     rows = max(1, CHUNK_PIXELS // plane.shape[1])
     levels = np.empty(plane.shape, np.uint8)
     with np.errstate(over="ignore"):
@@ -110,20 +120,32 @@ def _stretched(plane: npt.NDArray[Any], low: float, high: float) -> Pixels:
 
 
 def _whole_numbers_as(part: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[Any]:
-    """Integers on the scale 0.5..255.5, since the cast to uint8 cuts; low and high are whole, too."""
-    limits = np.iinfo(part.dtype)
-    least, most = (part.dtype.type(max(limits.min, min(limits.max, int(v)))) for v in (low, high))
-    work: Any = np.float32 if part.dtype.itemsize <= 2 else np.float64
-    scaled: npt.NDArray[Any] = np.subtract(
-        part.clip(least, most), work(low - 0.5 * (high - low) / 255), dtype=work
+    """Integers of up to 32 bits on the scale 0.5..255.5, since the cast to uint8 cuts.
+
+    The limits are whole, and may lie far outside of what the type holds.
+    """
+    holds = np.iinfo(part.dtype)
+    if low >= holds.max or high <= holds.min:
+        return np.full(part.shape, 0 if low >= holds.max else 255, np.uint8)
+    least, most = int(max(low, holds.min)), int(min(high, holds.max))
+    slope = 127.5 / (high / 2 - low / 2)  # high - low can be more than a float holds
+    rise = 0.5 - low * slope
+    near = part.dtype.itemsize <= 2 and max(abs(rise), abs(most * slope)) < FLOAT32_LEVELS
+    work: Any = np.float32 if near else np.float64
+    scaled: npt.NDArray[Any] = np.multiply(
+        part.clip(part.dtype.type(least), part.dtype.type(most)), work(slope), dtype=work
     )
-    np.multiply(scaled, work(255 / (high - low)), out=scaled)
+    np.add(scaled, work(rise), out=scaled)
     return scaled
 
 
 def _floats_as(part: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.float64]:
-    """Floats on the scale 0..255.5; what is not a number becomes 0."""
-    scaled: npt.NDArray[np.float64] = np.subtract(part, low, dtype=np.float64)
+    """Floats, and integers of 64 bits, on the scale 0..255.5; what is not a number becomes 0."""
+    reach = max(abs(low), abs(high))
+    if not SMALL < reach < 1 / SMALL:  # where differences overflow, and quotients of them
+        power = SMALL if reach > 1 else 1 / SMALL
+        part, low, high = np.multiply(part, power, dtype=np.float64), low * power, high * power
+    scaled: npt.NDArray[np.float64] = np.subtract(part, float(low), dtype=np.float64)
     np.multiply(scaled, 255 / (high - low), out=scaled)
     np.add(scaled, 0.5, out=scaled)
     np.fmax(scaled, 0, out=scaled)  # fmax takes the number where the other is none
