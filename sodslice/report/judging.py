@@ -71,8 +71,8 @@ def run_notes(results: Sequence[RunResult]) -> list[str]:
     counts = sum((Counter(result.run["counts"]) for result in results), Counter())
     if counts["saturated"]:
         notes.append(
-            f"{counts['saturated']} of {counts['read']} tiles held the most boxes that the model gives a tile, "
-            "so the lowest scores are missing there"
+            f"{counts['saturated']} of {counts['read']} tiles held the most boxes that the model gives; "
+            "the lowest scores are missing there"
         )
     if counts["failed"]:
         notes.append(
