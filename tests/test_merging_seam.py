@@ -188,7 +188,7 @@ class Definition:
 
     def choose(self, rows: list[Row]) -> list[Row]:
         lost: dict[Row, list[Row]] = {}
-        for row in sorted(rows, key=lambda r: (-r.score * (1.0 + 0.3 * self.standing(r)), rows.index(r))):
+        for row in sorted(rows, key=lambda r: (-r.score * (1.0 + 1.0 * self.standing(r)), rows.index(r))):
             winner = next((k for k in lost if self.rivals(k, row)), None)
             lost.setdefault(row, []) if winner is None else lost[winner].append(row)
         return [self.granted(self.averaged(row, lost[row], rows)) for row in lost]

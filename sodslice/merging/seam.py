@@ -30,8 +30,8 @@ from sodslice.merging.tile_table import TileTable, is_fragment
 COVERED = 0.5
 """A fragment is covered by a whole box that holds at least this share of it."""
 
-DEPTH = 0.3
-"""A box in the deepest tile wins against one that is up to this much surer at the edge of another."""
+DEPTH = 1.0
+"""A box in the deepest tile wins against one at the very edge of another, even if that is twice as sure."""
 
 DISSENT = 0.5
 """What is left of a score when the tile that sees the object deepest reported nothing there."""
