@@ -284,7 +284,9 @@ def test_an_interrupted_run_leaves_no_output(tmp_path, sent, code):
     running = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"}
     )
-    time.sleep(8)
+    journal = tmp_path / "a.json.journal"
+    while running.poll() is None and not (journal.exists() and journal.stat().st_size > 10_000):
+        time.sleep(0.02)
     running.send_signal(sent)
     _, errors = running.communicate(timeout=60)
     assert running.returncode == code

@@ -108,7 +108,7 @@ def test_a_second_run_is_told_who_holds_the_journal(tmp_path):
 def test_what_is_no_store_is_refused_in_words(tmp_path, content):
     path = tmp_path / "a.journal"
     path.write_bytes(content)
-    with pytest.raises(SodsliceError, match="start over with --fresh"):
+    with pytest.raises(SodsliceError, match="run the scene again, with --fresh"):
         Journal(path, HEAD)
     with Journal(path, HEAD, fresh=True):
         pass
