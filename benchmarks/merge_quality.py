@@ -7,8 +7,9 @@
     python benchmarks/merge_quality.py steps
     python benchmarks/merge_quality.py cuts
 
-`examiner` and `layouts` need the fixed examiner (`merge_sim/sim.py`), the others also the mosaic with its
-truth; both are looked for in the folder `shared` beside the checkout (or SODSLICE_SHARED).
+Without a word it is `examiner`. `examiner` and `layouts` need the fixed examiner (`merge_sim/sim.py`), the
+others also the mosaic with its truth; both are looked for in the folder `shared` beside the checkout (or
+SODSLICE_SHARED).
 
 The yardstick of `scene` is the same model on the whole image at once, without the cap on boxes an image that
 its graph has. A duplicate is a false alarm half of which lies on an object that another box found (or half
@@ -23,6 +24,7 @@ import importlib.util
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -420,7 +422,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     for each, show in shows:
         each.set_defaults(show=show)
-    given = parser.parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    given = parser.parse_args(words or ["examiner"])
     given.show(given)
 
 
