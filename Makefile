@@ -1,10 +1,10 @@
 # One virtual environment, .venv, made from setup.cfg; every target installs what it needs.
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: install check test test-slow fuzz demo bench notebooks clean
+.PHONY: install check test test-slow fuzz demo bench docs notebooks clean
 
 install: $(INSTALLED)
 
@@ -19,10 +19,11 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config setup.cfg
+	$(BIN)/python docs/generate.py --check
 	$(BIN)/codespell sodslice tests benchmarks docs configs README.md CHANGELOG.md CONTRIBUTING.md
 
 test: install
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile --cov --cov-report term
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
@@ -35,6 +36,9 @@ demo: install
 
 bench: install
 	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+docs: install
+	$(BIN)/python docs/generate.py
 
 notebooks: install
 	$(BIN)/python -m pytest tests/test_notebooks.py

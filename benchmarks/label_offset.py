@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from sodslice import load_model, run
-from sodslice.boxes import iou
+from sodslice.tables.boxes import iou
 from sodslice.training.sources import read_image
 
 SHARED = Path(os.environ.get("SODSLICE_SHARED", Path(__file__).resolve().parents[2] / "shared"))

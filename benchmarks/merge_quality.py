@@ -28,6 +28,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from unittest import mock
@@ -35,15 +36,16 @@ from unittest import mock
 import numpy as np
 
 from sodslice import load_model, merge, open_scene, plan_tiles
-from sodslice.batches import Reading
-from sodslice.boxes import area, ios, iou
-from sodslice.detections import Detections
+from sodslice.inference import ReadyDetector
 from sodslice.merging import METHODS, THRESHOLD_FIRST
 from sodslice.merging.tile_table import TOLERANCE_PX, TOLERANCE_SHARE, TileTable
 from sodslice.metrics import Truth, coco_metrics, match
 from sodslice.models.store import MODELS
-from sodslice.sweep import sweep
-from sodslice.tiles import overlap_px
+from sodslice.running.batches import Reading, read_batches
+from sodslice.scene import SceneBase
+from sodslice.tables.boxes import area, clip, ios, iou
+from sodslice.tables.detections import Detections
+from sodslice.tables.tiles import Tile, overlap_px
 
 SHARED = Path(os.environ.get("SODSLICE_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 PHASES = 8
@@ -137,7 +139,10 @@ class RealScene:
     """The mosaic, its truth, and a model on it; what the model saw is kept in a folder between runs."""
 
     def __init__(self, model: str, cache: Path) -> None:
-        self.scene = open_scene(SHARED / "data" / "scenes" / "madison_mosaic.tif")
+        mosaic = SHARED / "data" / "scenes" / "madison_mosaic.tif"
+        if not mosaic.is_file():
+            raise SystemExit(f"the mosaic {mosaic} is not here; set SODSLICE_SHARED")
+        self.scene = open_scene(mosaic)
         truth = json.loads((SHARED / "data" / "scenes" / "madison_mosaic.truth.coco.json").read_text())
         boxes = np.array([a["bbox"] for a in truth["annotations"]], float)
         boxes[:, 2:] += boxes[:, :2]
@@ -153,7 +158,7 @@ class RealScene:
         tiles = plan_tiles(self.scene.width, self.scene.height, tile=tile, overlap=overlap, origin=origin)
         kept = self.cache / f"{self.detector.info.sha256[:12]}-{tile}-{overlap}-{phase}.npz"
         if not kept.exists():
-            found = sweep(self.scene, tiles, self.detector, Reading(1, (tile, tile))).on_scene(tiles)
+            found = reported(self.scene, tiles, self.detector, (tile, tile))
             np.savez(kept, boxes=found.boxes, scores=found.scores, labels=found.labels, ids=found.tile_ids)
         with np.load(kept) as columns:
             return Detections(columns["boxes"], columns["scores"], columns["labels"], columns["ids"]), tiles
@@ -170,7 +175,7 @@ class RealScene:
                     self.scene.width, self.scene.height, tile=max(self.scene.width, self.scene.height)
                 )
                 shape = (self.scene.height, self.scene.width)
-                found = sweep(self.scene, whole, uncapped, Reading(1, shape)).on_scene(whole)
+                found = reported(self.scene, whole, uncapped, shape)
             np.savez(kept, boxes=found.boxes, scores=found.scores, labels=found.labels, ids=found.tile_ids)
         with np.load(kept) as columns:
             return Detections(columns["boxes"], columns["scores"], columns["labels"], columns["ids"])
@@ -204,6 +209,19 @@ class RealScene:
             "dupl./100": duplicates * hundred,
             "2 tiles": between * hundred,
         }
+
+
+def reported(
+    scene: SceneBase, tiles: Sequence[Tile], detector: ReadyDetector, shape: tuple[int, int]
+) -> Detections:
+    """What a detector finds in each tile, in scene pixels, unmerged; tiles are shown at a shape (H, W)."""
+    found = []
+    for batch in read_batches(scene, tiles, Reading(1, shape)):
+        tables = detector.detect(batch.pixels) if batch.tiles else []
+        for tile, table in zip(batch.tiles, tables, strict=True):
+            inside = replace(table, boxes=clip(table.boxes, tile.width, tile.height))
+            found.append(inside[area(inside.boxes) > 0].on_tile(tile.id, tile.x, tile.y))
+    return Detections.concatenate(found)
 
 
 def without_cap(folder: Path, copy: Path) -> Path:

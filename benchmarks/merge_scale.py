@@ -30,8 +30,8 @@ SAHI = ("sahi-nms", "sahi-greedy-nmm", "sahi-nmm")
 
 def crowd(rows: int, seed: int = 0):
     """About `rows` detections of a scene, shuffled, and its tiles."""
-    from sodslice.detections import Detections
-    from sodslice.tiles import plan_tiles
+    from sodslice.tables.detections import Detections
+    from sodslice.tables.tiles import plan_tiles
 
     rng = np.random.default_rng(seed)
     objects, across = int(0.568 * rows), max(1, round((rows / 25) ** 0.5))

@@ -19,8 +19,9 @@ import numpy as np
 import rasterio
 from rasterio.windows import Window
 
-from sodslice import open_scene, plan_tiles
+from sodslice import open_scene
 from sodslice.scene.layout import block_cache, plan_reading
+from sodslice.tables.tiles import Grid
 
 TARGET = 0.6
 FILES: dict[str, dict[str, object]] = {
@@ -66,20 +67,23 @@ def drawn(path: Path, side: int, profile: dict[str, object]) -> Path:
 def compared(path: Path, tile: int, rounds: int) -> tuple[float, float]:
     """Mpx per second of the bare loop and of a scene, medians of rounds in turns."""
     with open_scene(path) as scene:
-        plan = plan_reading(plan_tiles(scene.width, scene.height, tile=tile), scene.layout)
+        grid = Grid(scene.width, scene.height, tile)
+        every = np.arange(len(grid))
+        plan = plan_reading(grid, every, scene.layout)
+        tiles = list(grid.tiles(plan.order(grid, every)))
         scene.stretch  # noqa: B018 -- measured once per scene, not per tile
 
         def bare() -> None:
             with rasterio.open(path) as dataset:
-                for t in plan.tiles:
+                for t in tiles:
                     dataset.read((1, 2, 3), window=Window(t.x, t.y, t.width, t.height))
 
         def through_scene() -> None:
             scene.close()
-            for t in plan.tiles:
+            for t in tiles:
                 scene.read(t.x, t.y, t.width, t.height)
 
-        pixels = sum(t.width * t.height for t in plan.tiles) / 1e6
+        pixels = sum(t.width * t.height for t in tiles) / 1e6
         with block_cache(plan.cache_bytes):
             times = [(seconds(bare), seconds(through_scene)) for _ in range(rounds)]
     ours, theirs = median(t for _, t in times), median(t for t, _ in times)

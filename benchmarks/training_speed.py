@@ -13,7 +13,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from sodslice.training.machine import prepare_machine
-from sodslice.training.settings import SourceSettings, TrainSettings, load_settings
+from sodslice.training.settings import TrainSettings, load_training
+from sodslice.training.source_settings import SourceSettings
 
 WARM_UP_STEPS = 3
 
@@ -29,7 +30,7 @@ def main() -> None:
     prepare_machine()
     changes = {"data_root": given.data_root} if given.data_root else {}
     if given.config:
-        settings = load_settings(given.config, batch=given.batch, workers=0, **changes)
+        settings = load_training(given.config, {"batch": given.batch, "workers": 0, **changes})
     else:
         towns = SourceSettings(synthetic=2, window=512)
         settings = TrainSettings(sources=(towns,), class_names=("vehicle",), batch=given.batch, workers=0)

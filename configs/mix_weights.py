@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from sodslice.engines.paddle import import_paddle
+from sodslice.inference.engines.paddle import import_paddle
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     if abs(sum(shares.values()) - 1) > 1e-9:
         parser.error(f"shares must add up to 1, got {sum(shares.values()):g}")
     import_paddle()
-    from sodslice.ppyoloe.weights import load_checkpoint, read_metadata
+    from sodslice.ppyoloe.checkpoints import load_checkpoint, read_metadata
 
     states = {path: load_checkpoint(path) for path in shares}
     first = next(iter(states.values()))

@@ -13,22 +13,48 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sodslice._version import __version__
+from sodslice.system.version import __version__
 
 if TYPE_CHECKING:
-    from sodslice.detections import Detections
-    from sodslice.detector import BlobDetector, Detector, ModelInfo
     from sodslice.errors import SodsliceError
-    from sodslice.georef import GeoRef
-    from sodslice.jobs import ScenesFailed, run_many
+    from sodslice.inference import BlobDetector, Detector, ModelInfo
+    from sodslice.jobs import Outcome, run_many
     from sodslice.merging import merge
     from sodslice.models import load_model
-    from sodslice.options import Options, load_options
-    from sodslice.pipeline import run
-    from sodslice.result import RunResult, load_result
+    from sodslice.place.georef import GeoRef
+    from sodslice.results import RunResult, load_result, write
+    from sodslice.running import RunPlan, execute, finish, make_plan, run
     from sodslice.scene import ArrayScene, open_scene
-    from sodslice.tiles import Tile, plan_tiles
-    from sodslice.writers import write
+    from sodslice.settings import Options, load_options
+    from sodslice.tables.detections import Detections
+    from sodslice.tables.tiles import Tile, plan_tiles
+
+_HOMES = {
+    "ArrayScene": "scene",
+    "BlobDetector": "inference",
+    "Detections": "tables.detections",
+    "Detector": "inference",
+    "GeoRef": "place.georef",
+    "ModelInfo": "inference",
+    "Options": "settings",
+    "Outcome": "jobs",
+    "RunPlan": "running",
+    "RunResult": "results",
+    "SodsliceError": "errors",
+    "Tile": "tables.tiles",
+    "execute": "running",
+    "finish": "running",
+    "load_model": "models",
+    "load_options": "settings",
+    "load_result": "results",
+    "make_plan": "running",
+    "merge": "merging",
+    "open_scene": "scene",
+    "plan_tiles": "tables.tiles",
+    "run": "running",
+    "run_many": "jobs",
+    "write": "results",
+}
 
 __all__ = [
     "ArrayScene",
@@ -38,14 +64,18 @@ __all__ = [
     "GeoRef",
     "ModelInfo",
     "Options",
+    "Outcome",
+    "RunPlan",
     "RunResult",
-    "ScenesFailed",
     "SodsliceError",
     "Tile",
     "__version__",
+    "execute",
+    "finish",
     "load_model",
     "load_options",
     "load_result",
+    "make_plan",
     "merge",
     "open_scene",
     "plan_tiles",
@@ -53,29 +83,6 @@ __all__ = [
     "run_many",
     "write",
 ]
-
-_HOMES = {
-    "ArrayScene": "scene",
-    "BlobDetector": "detector",
-    "Detections": "detections",
-    "Detector": "detector",
-    "GeoRef": "georef",
-    "ModelInfo": "detector",
-    "Options": "options",
-    "RunResult": "result",
-    "ScenesFailed": "jobs",
-    "SodsliceError": "errors",
-    "Tile": "tiles",
-    "load_model": "models",
-    "load_options": "options",
-    "load_result": "result",
-    "merge": "merging",
-    "open_scene": "scene",
-    "plan_tiles": "tiles",
-    "run": "pipeline",
-    "run_many": "jobs",
-    "write": "writers",
-}
 
 
 def __getattr__(name: str) -> Any:

@@ -8,20 +8,31 @@
     ├── ModelError        (ValueError)    a model that is unknown, incomplete or broken
     ├── DeviceError       (RuntimeError)  a device or an engine that is not there
     ├── DataError         (ValueError)    training or evaluation data that contradicts itself
-    └── OutputError       (OSError)       a result that cannot be written
+    ├── OutputError       (OSError)       a result that cannot be written
+    ├── StoreError        (ValueError)    a raw store that is damaged, unfinished, or of another run
+    └── Cancelled                         work that was called off; what was seen is kept
 
-Each message is one line: what was wrong, what was received, what to do. The command line prints it and
+Each message is one line: what was wrong, what was received, what to do. It names a setting in backticks,
+as `tile`, and a value for one as `tile=1024`; the command line shows these as its flags, prints the line and
 exits with 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+
+_NAMED = re.compile(r"`([a-z][a-z0-9_]*)(?:=([^`]+))?`")
 
 
 class SodsliceError(Exception):
     """Base of all errors that sodslice raises on purpose."""
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Names of the settings that the message speaks of, in its order."""
+        return tuple(dict.fromkeys(name for name, _ in _NAMED.findall(str(self))))
 
 
 class OptionError(SodsliceError, ValueError):
@@ -56,6 +67,14 @@ class OutputError(SodsliceError, OSError):
     """A result cannot be written."""
 
 
+class StoreError(SodsliceError, ValueError):
+    """A raw store is damaged, unfinished, or of another run."""
+
+
+class Cancelled(SodsliceError):  # noqa: N818 -- says what happened, and is no failure
+    """Work was called off; what was seen is kept."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A closing hint for a message about an unknown word.
 
@@ -64,3 +83,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
     near = get_close_matches(word, list(known), n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def respell(message: str, spelling: Callable[[str, str | None], str | None]) -> str:
+    """A message with the settings in it spelt in another way.
+
+    Args:
+        message: of an error or a note, with settings as `name` and `name=value`.
+        spelling: from a name and a value (None where there is none) to the words in their place; None where
+            the name is no setting, which stays as it is.
+    """
+    return _NAMED.sub(lambda found: spelling(found[1], found[2]) or found[0], message)

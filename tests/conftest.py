@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,3 +18,13 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("the real imagery (folder `shared` beside the checkout, or SODSLICE_SHARED) is not here")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def log_put_back() -> Iterator[None]:
+    """What the command line does to the log in one test is not there in the next."""
+    logger = logging.getLogger("sodslice")
+    handlers, propagate, level = logger.handlers[:], logger.propagate, logger.level
+    yield
+    logger.handlers[:], logger.propagate = handlers, propagate
+    logger.setLevel(level)

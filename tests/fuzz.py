@@ -22,8 +22,9 @@ import rasterio
 from rasterio.control import GroundControlPoint
 from rasterio.enums import Resampling
 
-from sodslice import Options, SodsliceError, run
-from sodslice.plan import plan_scene
+from sodslice import SodsliceError, make_plan, run
+from sodslice.running import estimate
+from sodslice.scene import as_scene
 from tests.rasters import scene_with_blobs, write_raster
 
 MEMORY_BYTES = 2 * 2**30
@@ -82,7 +83,8 @@ def broken(content: bytes, dice: random.Random) -> bytes:
 def attempt(path: Path) -> int:
     """Plan and run one file; what is no result and no one-line error is a fault."""
     try:
-        plan_scene(path, Options(model="blobs", tile=64))
+        scene = as_scene(path)
+        estimate(make_plan(scene, model="blobs", options={"tile": 64}), scene)
         run(path, model="blobs", options={"tile": 64}, output=path.with_suffix(".json"))
     except SodsliceError as error:
         return REFUSED if "\n" not in str(error) else FAULT

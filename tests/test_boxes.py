@@ -10,7 +10,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sodslice import boxes as box
+from sodslice.tables import boxes as box
 
 
 def some_boxes(rng: np.random.Generator, count: int) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import rasterio
 import yaml
+from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
 from sodslice.cli import COMMANDS, main
@@ -140,11 +141,11 @@ BAD_INPUT = [
         1,
         "out.shp has the unknown suffix '.shp'; known are .json, .geojson",
     ),
-    (["run", "scene.tif", "--tile", "31"], 1, "--tile must be a whole number from 32, got '31'"),
+    (["run", "scene.tif", "--tile", "31"], 2, "--tile must be a whole number from 32, got '31'"),
     (
         ["run", "scene.tif", "--overlap", "-0.1"],
-        1,
-        "--overlap must be a share from 0 to below 1, or whole pixels from 1, got '-0.1'",
+        2,
+        "--overlap must be a share from 0 to below 1 (or to below 100%), or whole pixels from 1, got '-0.1'",
     ),
     (
         ["run", "scene.tif", "--model", "blobs", "--tile", "64", "--overlap", "64"],
@@ -220,13 +221,13 @@ def test_a_run_without_enough_memory_ends_with_one_line(tmp_path):
         ("9 GiB\nneeded", "error: out of memory (9 GiB needed); take a smaller --tile or --batch\n"),
     ],
 )
-def test_lack_of_memory_anywhere_is_one_line(monkeypatch, capsys, words, line):
-    def no_memory(*_):
+def test_lack_of_memory_anywhere_is_one_line(scene, monkeypatch, capsys, words, line):
+    def no_memory(*_, **__):
         raise MemoryError(words)
 
-    monkeypatch.setattr("sodslice.plan.plan_scene", no_memory)
+    monkeypatch.setattr("sodslice.running.make_plan", no_memory)
     with pytest.raises(SystemExit) as ended:
-        main(["plan", "scene.tif"])
+        main(["plan", str(scene)])
     assert (ended.value.code, capsys.readouterr().err) == (1, line)
 
 
@@ -234,6 +235,14 @@ def test_plan_needs_no_model(scene, tmp_path):
     done = sodslice("plan", scene, "--tile", 64, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "tiles        24 of 64 x 64, overlap 12 pixels" in done.stdout
+
+
+def test_plan_gives_the_notes_before_it_reads(tmp_path):
+    colours = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.undefined]
+    path = write_raster(tmp_path / "a.tif", np.ones((4, 300, 300), np.uint8), colours=colours)
+    done = sodslice("plan", path, cwd=tmp_path)
+    assert done.returncode == 0
+    assert re.search(r"^note: .*fourth band that is not alpha", done.stderr, re.MULTILINE)
 
 
 def test_config_is_yaml_that_config_takes(scene, tmp_path):

@@ -11,9 +11,9 @@ import threading
 
 import pytest
 
-from sodslice._signals import signals_held
 from sodslice.cli._shared import progress_bar
 from sodslice.cli._streams import unfailing_streams
+from sodslice.system.signals import signals_held
 from tests.rasters import scene_with_blobs, write_raster
 
 FULL = "/dev/full"
@@ -142,7 +142,9 @@ def test_a_summary_that_cannot_be_written_is_one_error_line_and_the_result_is_th
 
 
 @needs_full
-@pytest.mark.parametrize("command", [["config"], ["models"], ["plan", "scene.tif"], ["run", "--help"]])
+@pytest.mark.parametrize(
+    "command", [["config"], ["models"], ["plan", "scene.tif", "--model", "blobs"], ["run", "--help"]]
+)
 def test_data_that_cannot_be_written_is_one_error_line(scene, tmp_path, command):
     done = sodslice(*command, cwd=tmp_path, redirect=f">{FULL}")
     assert (done.returncode, done.stderr) == (1, NO_ROOM)
@@ -207,7 +209,9 @@ def test_all_scenes_are_done_although_the_reader_went_away(tmp_path):
     assert sorted(p.stem for p in (tmp_path / "again").iterdir()) == ["b", "c"]
 
 
-@pytest.mark.parametrize("command", [["config"], ["models"], ["plan", "scene.tif"], ["run", "--help"]])
+@pytest.mark.parametrize(
+    "command", [["config"], ["models"], ["plan", "scene.tif", "--model", "blobs"], ["run", "--help"]]
+)
 def test_a_reader_that_has_enough_is_no_error(scene, tmp_path, command):
     done = without_reader(*command, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")

@@ -3,14 +3,16 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
-from sodslice.detector import read_folder
 from sodslice.errors import ModelError, OutputError
-from sodslice.models.conversion import cache_folder, converted_folder
+from sodslice.inference import read_folder
+from sodslice.models.conversion import converted_folder, described_checkpoint
 from sodslice.ppyoloe import export
 from sodslice.ppyoloe.config import ARCHITECTURES, network_config
+from sodslice.ppyoloe.description import folder_yml
 from sodslice.ppyoloe.weights import save_safetensors
 from tests.ppyoloe_weights import TINY, TINY_ANY_SIZE, lively
 
@@ -29,7 +31,7 @@ def exports(monkeypatch):
 
     def write(network, folder, settings):
         folder.mkdir()
-        (folder / "inference.yml").write_text(export._yml(network, settings))
+        (folder / "inference.yml").write_text(folder_yml(network.config, settings))
         made.append(folder)
 
     monkeypatch.setattr(export, "export_folder", write)
@@ -112,14 +114,15 @@ def test_a_failed_export_leaves_no_folder(tiny, monkeypatch, cache):
     assert [path.suffix for path in (cache / "exports").iterdir()] == [".lock"]
 
 
-def test_the_cache_is_where_the_environment_says(tmp_path, monkeypatch):
-    assert cache_folder() == tmp_path / "cache"
-    monkeypatch.delenv("SODSLICE_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_folder() == tmp_path / "xdg" / "sodslice"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert cache_folder() == tmp_path / "home" / ".cache" / "sodslice"
+def test_without_locks_the_folder_of_whoever_was_first_is_taken(tiny, monkeypatch, exports):
+    write = export.export_folder
+
+    def too_late(network, folder, settings):
+        write(network, folder, settings)
+        raise OutputError("the folder is there already")
+
+    monkeypatch.setattr(export, "export_folder", too_late)
+    assert [converted_folder(tiny, input_size=(64, 64))] == exports
 
 
 def test_a_cache_that_cannot_be_written_is_said_with_the_way_out(tiny, exports, tmp_path, monkeypatch):
@@ -134,6 +137,48 @@ def test_a_cache_that_cannot_be_written_is_said_with_the_way_out(tiny, exports, 
 def test_what_is_no_checkpoint_is_refused(tmp_path):
     with pytest.raises(ModelError, match=r"is no checkpoint: give a .pdparams or .safetensors file"):
         converted_folder(tmp_path, input_size=(64, 64))
+
+
+@pytest.mark.parametrize("size", [(64, 64), (96, 64)])
+@pytest.mark.parametrize("config", [TINY, TINY_ANY_SIZE])
+def test_what_is_said_before_an_export_is_what_the_folder_says(tmp_path, monkeypatch, exports, config, size):
+    monkeypatch.setitem(ARCHITECTURES, "tiny", config)
+    path = checkpoint(tmp_path / "x.safetensors", config, {"gsd_m": 0.25, "draw_threshold": 0.4})
+    names = ("bike", "tram")
+    said, suffix = described_checkpoint(path, input_size=size, class_names=names)
+    assert exports == []
+    folder = converted_folder(path, input_size=size, class_names=names)
+    for file in (f"inference{suffix}", "inference.pdiparams"):
+        (folder / file).touch()
+    info = read_folder(folder).info
+    assert replace(said, sha256="") == replace(info, sha256="")
+    assert (said.class_names, said.gsd_m, said.threshold) == (names, 0.25, 0.4)
+
+
+def test_the_hash_of_an_export_to_be_goes_by_all_that_it_depends_on(tmp_path, monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES, "tiny", TINY)
+
+    def key(file, size=(64, 64), names=None):
+        return described_checkpoint(file, input_size=size, class_names=names)[0].sha256
+
+    path = checkpoint(tmp_path / "x.safetensors", TINY)
+    copy = shutil.copy(path, tmp_path / "copy.safetensors")
+    assert key(path) == key(copy)
+    other = checkpoint(tmp_path / "y.safetensors", TINY, {"gsd_m": 1})
+    keys = {key(path), key(path, (64, 96)), key(path, names=("bike", "tram")), key(other)}
+    assert len(keys) == 4
+    monkeypatch.setitem(ARCHITECTURES, "tiny", TINY_ANY_SIZE)
+    free = checkpoint(tmp_path / "z.safetensors", TINY_ANY_SIZE)
+    assert key(free) == key(free, (64, 96))
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(b"nonsense")
+    with pytest.raises(ModelError) as caught:
+        described_checkpoint(path, input_size=(64, 64))
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from sodslice.cli import group
-from sodslice.demo import run_demo
+from sodslice.running.demo import run_demo
 
 
 def test_the_demo_draws_finds_compares_and_writes(tmp_path):

@@ -217,7 +217,7 @@ def test_a_folder_of_results_is_measured_against_a_set(tmp_path, evaluate):
         (
             ["run.json", "truth.json", "--iou", "0"],
             1,
-            "the IoU of a match must lie above 0 and at most at 1, got 0",
+            "--iou must be a number above 0 up to 1, got 0.0",
         ),
         (["run.json", "gone.json"], 1, "gone.json cannot be read: No such file or directory"),
         (["scene.tif", "truth.json"], 1, "scene.tif is not JSON"),

@@ -7,13 +7,13 @@ import rasterio
 import yaml
 
 from sodslice.cli import _exit_code
-from sodslice.cli.export import names_in
-from sodslice.detector import read_folder
-from sodslice.errors import ModelError, OutputError
+from sodslice.errors import ModelError
+from sodslice.inference import read_folder
 from sodslice.ppyoloe import agreement, export
 from sodslice.ppyoloe.agreement import check_images, check_suppressed, compare, run_folder
 from sodslice.ppyoloe.config import ARCHITECTURES, network_config
-from sodslice.ppyoloe.export import ExportSettings, copied, export_folder, new_folder, settings_of
+from sodslice.ppyoloe.description import ExportSettings, settings_of
+from sodslice.ppyoloe.export import copied, export_folder
 from sodslice.ppyoloe.network import build_network
 from sodslice.ppyoloe.weights import load_network, save_safetensors
 from tests.ppyoloe_weights import TINY, TINY_ANY_SIZE, assert_suppressed, lively
@@ -167,62 +167,6 @@ def test_settings_follow_what_a_checkpoint_says_of_itself():
         settings_of({"draw_threshold": "high"}, None)
 
 
-def interrupted(wanted):
-    with new_folder(wanted, overwrite=False) as half:
-        (half / "file").write_text("half")
-        assert not wanted.exists()
-        raise KeyboardInterrupt
-
-
-def test_a_new_folder_appears_whole_or_not_at_all(tmp_path):
-    wanted = tmp_path / "deep" / "model"
-    with pytest.raises(KeyboardInterrupt):
-        interrupted(wanted)
-    assert names_of(wanted.parent) == []
-    with new_folder(wanted, overwrite=False) as half:
-        (half / "file").write_text("whole")
-    assert (wanted / "file").read_text() == "whole"
-    assert names_of(wanted.parent) == ["model"]
-
-
-def test_a_folder_with_files_is_only_replaced_when_asked(tmp_path):
-    wanted = tmp_path / "model"
-    wanted.mkdir()
-    (wanted / "old").write_text("old")
-    with (
-        pytest.raises(OutputError, match="model exists already; name another folder"),
-        new_folder(wanted, overwrite=False),
-    ):
-        pass
-    with pytest.raises(ZeroDivisionError), new_folder(wanted, overwrite=True):
-        raise ZeroDivisionError
-    assert names_of(wanted) == ["old"]
-    with new_folder(wanted, overwrite=True) as half:
-        (half / "new").write_text("new")
-    assert names_of(wanted) == ["new"]
-    assert names_of(tmp_path) == ["model"]
-
-
-def overtaken(wanted):
-    with new_folder(wanted, overwrite=False) as half:
-        (half / "mine").write_text("mine")
-        wanted.mkdir()
-        (wanted / "theirs").write_text("theirs")
-
-
-def test_a_folder_that_came_in_between_is_not_touched(tmp_path):
-    wanted = tmp_path / "model"
-    with pytest.raises(OutputError, match="cannot be written"):
-        overtaken(wanted)
-    assert names_of(wanted) == ["theirs"]
-
-
-def test_a_file_is_no_folder(tmp_path):
-    (tmp_path / "model").write_text("x")
-    with pytest.raises(OutputError, match="exists already"), new_folder(tmp_path / "model", overwrite=True):
-        pass
-
-
 def test_answers_are_compared_by_shape_and_by_value():
     boxes, scores = np.zeros((1, 5, 4)), np.full((1, 2, 5), 0.5)
     assert compare([boxes + 0.005, scores], [boxes, scores]) == pytest.approx((0.005, 0))
@@ -339,29 +283,13 @@ def test_the_command_says_what_an_export_starts_from(tmp_path, capsys, words, er
     [
         (["--input-size", "1x2x3"], "'1x2x3' is no size; write 1024, or height x width as in 768x1024"),
         (["--classes", "a", "--classes-from", __file__], "say the same thing; give one of them"),
+        (["--classes", "red,,blue"], "--classes: name 2 of 3 must be a text, got ''; write names as in car,"),
+        (["--classes", "red, red"], "--classes: the name 'red' comes twice, as 1 and 2; write names as in"),
     ],
 )
 def test_the_command_refuses_flags_that_make_no_sense(tiny_checkpoint, tmp_path, capsys, flags, error):
     assert _exit_code(["export", str(tiny_checkpoint), "-o", str(tmp_path / "out"), *flags]) == 2
     assert error in capsys.readouterr().err
-
-
-def test_class_names_come_from_coco_yml_or_text(tmp_path):
-    coco = {"categories": [{"id": 2, "name": "bus"}, {"id": 1, "name": "car"}]}
-    contents = {"a.json": json.dumps(coco), "b.yml": "label_list:\n- car\n- bus\n", "c.txt": "car\n\n bus \n"}
-    for name, content in contents.items():
-        (tmp_path / name).write_text(content)
-        assert names_in(tmp_path / name) == ("car", "bus")
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [("a.json", "{}"), ("a.json", "{"), ("b.yml", "- car"), ("b.yml", "label_list: [1]"), ("c.txt", "\n")],
-)
-def test_a_file_without_class_names_is_refused(tmp_path, name, content):
-    (tmp_path / name).write_text(content)
-    with pytest.raises(ModelError, match="holds no class names"):
-        names_in(tmp_path / name)
 
 
 # The real networks

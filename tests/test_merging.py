@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sodslice.boxes import iou
-from sodslice.detections import Detections
 from sodslice.errors import DeviceError, OptionError
 from sodslice.merging import METHODS, merge, methods
-from sodslice.tiles import plan_tiles
+from sodslice.tables.boxes import iou
+from sodslice.tables.detections import Detections
+from sodslice.tables.tiles import plan_tiles
 
 OWN = ("seam", "nms", "none")
 TILES = plan_tiles(120, 60, tile=40, overlap=10)
@@ -159,12 +159,12 @@ def test_an_unknown_method_is_refused_with_the_known_ones():
     with pytest.raises(OptionError) as caught:
         merge(Detections.empty(), TILES, method="seem")
     known = "seam, nms, none, sahi-nms, sahi-nmm, sahi-greedy-nmm"
-    assert str(caught.value) == f"--merge must be one of {known}, got 'seem' (did you mean 'seam'?)"
+    assert str(caught.value) == f"`merge` must be one of {known}, got 'seem' (did you mean 'seam'?)"
 
 
 @pytest.mark.parametrize("least", [0.0, -0.1, 1.1, float("nan")])
 def test_an_iou_outside_its_range_is_refused(least):
-    with pytest.raises(OptionError, match="--iou must be above 0 and at most 1, got"):
+    with pytest.raises(OptionError, match="`iou` must be above 0 and at most 1, got"):
         merge(Detections.empty(), TILES, iou=least)
 
 

@@ -7,8 +7,8 @@ import importlib.util
 import numpy as np
 import pytest
 
-from sodslice.detections import Detections
 from sodslice.merging import merge
+from sodslice.tables.detections import Detections
 
 pytestmark = pytest.mark.shared
 SEEDS = 3

@@ -7,9 +7,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from sodslice.detections import Detections
 from sodslice.merging import merge
-from sodslice.tiles import Tile, plan_tiles
+from sodslice.tables.detections import Detections
+from sodslice.tables.tiles import Tile, plan_tiles
 
 MANY = 100_000
 BYTES_A_BOX = 600

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sodslice.detections import Detections
 from sodslice.errors import DetectionsError
 from sodslice.merging import merge
-from sodslice.tiles import Tile, plan_tiles
+from sodslice.tables.detections import Detections
+from sodslice.tables.tiles import Tile, plan_tiles
 
 Box = tuple[float, float, float, float]
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sodslice.boxes import iou
 from sodslice.merging import suppression
-from sodslice.merging.suppression import components, suppress
+from sodslice.merging.suppression import components, suppressed_by
+from sodslice.tables.boxes import iou
 
 
 def one_by_one(boxes, groups, owners, order, least_iou) -> list[int]:
@@ -44,7 +44,7 @@ def crowd(seed: int, most: int = 40):
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.1, 0.3, 0.5, 1.0]))
 def test_suppress_is_going_through_the_boxes_one_by_one(seed, least_iou):
     boxes, groups, owners, order = crowd(seed)
-    assert suppress(boxes, groups, owners, order=order, least_iou=least_iou).tolist() == one_by_one(
+    assert suppressed_by(boxes, groups, owners, order=order, least_iou=least_iou).tolist() == one_by_one(
         boxes, groups, owners, order, least_iou
     )
 
@@ -55,7 +55,7 @@ def test_a_crowd_whose_conflicts_would_fill_the_memory_is_decided_in_halves_alik
     expected = one_by_one(boxes, groups, owners, order, 0.1)
     monkeypatch.setattr(suppression, "_SPARE_CONFLICTS", 0)
     monkeypatch.setattr(suppression, "_CONFLICTS_A_BOX", 0)
-    assert suppress(boxes, groups, owners, order=order, least_iou=0.1).tolist() == expected
+    assert suppressed_by(boxes, groups, owners, order=order, least_iou=0.1).tolist() == expected
 
 
 @pytest.mark.parametrize("rounds", [1, 32])
@@ -64,7 +64,7 @@ def test_a_chain_of_conflicts_is_decided_alike_in_few_rounds_or_many(rounds, mon
     left = np.arange(200) * 4.0
     boxes = np.stack([left, left * 0, left + 20, left * 0 + 20], axis=1)
     everyone = np.zeros(200, int)
-    keepers = suppress(boxes, everyone, None, order=np.arange(200), least_iou=0.5)
+    keepers = suppressed_by(boxes, everyone, None, order=np.arange(200), least_iou=0.5)
     assert keepers.tolist() == [row - row % 2 for row in range(200)]
 
 

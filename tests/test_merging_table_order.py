@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sodslice.detections import Detections
 from sodslice.merging import table_order
 from sodslice.merging.table_order import canonical_rows, descending, distinct_rows
+from sodslice.tables.detections import Detections
 
 seeds = st.integers(0, 2**32 - 1)
 

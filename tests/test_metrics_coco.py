@@ -12,10 +12,10 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from shapely import box
 
-from sodslice.detections import Detections
 from sodslice.errors import DataError
 from sodslice.metrics import SIZE_BANDS, Region, Truth, coco_metrics, match
 from sodslice.metrics.coco import EVERYTHING
+from sodslice.tables.detections import Detections
 
 
 def detections(boxes, scores, labels=None) -> Detections:

@@ -8,14 +8,14 @@ import pyproj
 import pytest
 import shapely
 
-from sodslice.detections import Detections
-from sodslice.errors import DataError
-from sodslice.georef import GeoRef, corners
-from sodslice.metrics import Comparison, Grid, as_table, evaluate, read_results, read_truth
+from sodslice.errors import DataError, OptionError
+from sodslice.metrics import Comparison, PixelGrid, as_table, evaluate, read_results, read_truth
 from sodslice.metrics.frames import metric_frame
 from sodslice.metrics.layer import Layer, envelopes
-from sodslice.result import RunResult
-from sodslice.writers import write
+from sodslice.place.georef import GeoRef, corners
+from sodslice.results import RunResult, SceneFacts, write
+from sodslice.tables.detections import Detections
+from sodslice.values import plain_values, value_from
 
 SIZE = (400, 300)
 UTM = GeoRef((0.12, 0, 305_000, 0, -0.12, 4_771_000), "EPSG:32616")
@@ -143,9 +143,9 @@ def test_a_truth_on_the_map_needs_a_georeference_or_the_raster():
         evaluate([pixel_run()], [theirs])
     assert str(error.value) == (
         "truth.geojson is in longitude and latitude and run.json in pixels without a georeference; "
-        "give the raster with --scene"
+        "give the raster with `scene`"
     )
-    evaluation = evaluate([pixel_run()], [theirs], scene=Grid(UTM, SIZE))
+    evaluation = evaluate([pixel_run()], [theirs], scene=PixelGrid(UTM, SIZE))
     assert evaluation.metrics.ap == pytest.approx(1)
     assert evaluation.megapixels == pytest.approx(0.12)
 
@@ -155,7 +155,7 @@ def test_pixel_boxes_of_another_raster_are_noticed():
     elsewhere = Layer("truth.geojson", theirs.names, theirs.classes, pixels=BOXES / 2, shapes=theirs.shapes)
     with pytest.raises(
         DataError,
-        match=r"bbox_px of truth.geojson lie 1\d\d\.\d pixels from its polygons .* --coordinates map",
+        match=r"bbox_px of truth.geojson lie 1\d\d\.\d pixels from its polygons .* `coordinates=map`",
     ):
         evaluate([mine], [elsewhere])
     assert evaluate([mine], [elsewhere], Comparison(coordinates="map")).metrics.ap == pytest.approx(1)
@@ -200,7 +200,7 @@ def test_roi_and_ignored_regions_count_by_centre(tmp_path, georef, given):
 def test_a_region_that_cannot_be_placed_is_refused(tmp_path):
     roi = region(tmp_path / "roi.geojson", [(0, 0, 9, 9)])
     with pytest.raises(
-        DataError, match="is on the map, and the scene has no georeference; give the raster with --scene"
+        DataError, match="is on the map, and the scene has no georeference; give the raster with `scene`"
     ):
         evaluate([pixel_run()], [pixel_truth()], Comparison(roi=roi, regions_in="map"))
     sides = [[side] for side in layers(BOXES, BOXES, pixels=False, known=False)]
@@ -216,7 +216,7 @@ def test_classes_are_matched_by_name_and_a_mismatch_lists_both():
         evaluate([pixel_run(names=("van", "bus", "van", "van"))], [pixel_truth()])
     assert str(error.value) == (
         "the truth has the classes car, the result van, bus: none in common; "
-        "use --class-map van=car or --class-agnostic"
+        "use `class_map=van=car` or `class_agnostic`"
     )
 
 
@@ -228,7 +228,7 @@ def test_classes_can_be_mapped_or_taken_as_one():
     assert evaluate([mine], [pixel_truth()], Comparison(class_agnostic=True)).metrics.ap == pytest.approx(1)
     with pytest.raises(
         DataError,
-        match=r"--class-map names 'vans' \(did you mean 'van'\?\); the truth has car, the result van, bus",
+        match=r"`class_map` names 'vans' \(did you mean 'van'\?\); the truth has car, the result van, bus",
     ):
         evaluate([mine], [pixel_truth()], Comparison(class_map={"vans": "car"}))
 
@@ -245,7 +245,7 @@ def test_a_high_threshold_of_the_run_is_mentioned():
     evaluation = evaluate([pixel_run(floor=0.6)], [pixel_truth()])
     assert evaluation.notes == (
         "the run kept only scores from 0.6, so AP and the curve are cut off there; "
-        "run with --threshold 0.01 for the whole",
+        "run with `threshold=0.01` for the whole",
     )
 
 
@@ -263,14 +263,39 @@ def test_swapped_files_and_flat_boxes_are_noticed():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"iou": 0.0}, "the IoU of a match must lie above 0 and at most at 1, got 0"),
-        ({"coordinates": "maps"}, "coordinates must be one of auto, pixel, map, got 'maps'"),
+        ({"iou": 0.0}, "`iou` must be a number above 0 up to 1, got 0.0"),
+        ({"iou": 1.01}, "`iou` must be a number above 0 up to 1, got 1.01"),
+        ({"coordinates": "maps"}, "`coordinates` must be one of auto, pixel, map, got 'maps'"),
+        ({"regions_in": "degrees"}, "`regions_in` must be one of auto, pixel, map, got 'degrees'"),
+        ({"partial": "yes"}, "`partial` must be true or false, got 'yes'"),
+        (
+            {"class_map": "car"},
+            "`class_map` must be names to read as other names, for example car=vehicle, got 'car'",
+        ),
+        (
+            {"class_map": {"car": ""}},
+            "`class_map` must be names to read as other names, for example car=vehicle, got {'car': ''}",
+        ),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, message):
-    with pytest.raises(DataError) as error:
+    with pytest.raises(OptionError) as error:
         Comparison(**settings)
     assert str(error.value) == message
+
+
+def test_settings_of_a_comparison_have_one_value_however_they_are_spelt(tmp_path):
+    names = {"car": "vehicle", "van": "vehicle"}
+    for spelling in (names, "car=vehicle,van=vehicle", ["car=vehicle", "van = vehicle"]):
+        assert Comparison(class_map=spelling).class_map == names
+    assert Comparison(class_map=None) == Comparison(class_map={}) == Comparison()
+    assert Comparison(roi=tmp_path / "a.json") == Comparison(roi=str(tmp_path / "a.json"))
+    assert Comparison(iou="1").iou == 1
+
+
+def test_a_comparison_survives_json():
+    for how in (Comparison(), Comparison(iou=0.3, class_map={"a": "b"}, roi="a.json", regions_in="map")):
+        assert value_from(Comparison, json.loads(json.dumps(plain_values(how))), where="test") == how
 
 
 def test_the_json_form_is_complete_and_has_no_nan(tmp_path):
@@ -330,8 +355,7 @@ def test_the_table_shows_classes_sizes_thresholds_and_distances():
 
 def test_files_of_a_run_go_through_from_end_to_end(tmp_path):
     found = Detections(BOXES + 1, np.full(4, 0.7), np.zeros(4), np.full(4, -1))
-    facts = {"path": "scene.tif", "width": 400, "height": 300, "gsd_m": 0.12, "notes": []}
-    result = RunResult(found, ("car",), UTM, facts, {"class_names": ["car"], "options": {}})
+    result = RunResult(found, ("car",), UTM, SceneFacts("scene.tif", 400, 300, gsd_m=0.12))
     names = [write(result, tmp_path / name) for name in ("run.json", "run.geojson")]
     coco = {
         "images": [{"id": 1, "file_name": "scene.tif", "width": 400, "height": 300}],

@@ -5,13 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from sodslice.detections import Detections
 from sodslice.errors import DataError
-from sodslice.georef import GeoRef
 from sodslice.metrics import read_results, read_truth
 from sodslice.metrics.pairing import pair_up
-from sodslice.result import RunResult
-from sodslice.writers import write
+from sodslice.place.georef import GeoRef
+from sodslice.results import Provenance, RunResult, SceneFacts, write
+from sodslice.tables.detections import Detections
 
 COCO = {
     "images": [
@@ -56,8 +55,8 @@ def run_result(path="a/one.jpg", boxes=((10, 20, 30, 40),), *, georef=None, size
         Detections(boxes, np.linspace(0.9, 0.5, count), np.zeros(count), np.full(count, -1)),
         ("car", "van"),
         georef or GeoRef(),
-        {"path": path, "width": size[0], "height": size[1], "gsd_m": None, "notes": []},
-        {"class_names": ["car", "van"], "options": {"threshold": {"all": 0.6}}},
+        SceneFacts(path, *size),
+        Provenance(options={"threshold": {"all": 0.6}}),
     )
 
 
@@ -84,24 +83,21 @@ def broken(**changes) -> dict:
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        (broken(image_id=8), "annotation 0 is on the unknown image 8"),
-        (broken(category_id=1), "annotation 0 is of the unknown category 1"),
-        (
-            broken(bbox=[1, 2, 0, 4]),
-            "annotation 0: bbox must have a width and a height above 0, got [1, 2, 0, 4]",
-        ),
-        (broken(bbox=[1, 2, 3]), "annotation 0: bbox must be x, y, width, height, got [1, 2, 3]"),
+        (broken(image_id=8), "annotation 1 belongs to image 8, which is not listed"),
+        (broken(category_id=1), "unknown category_id 1 in 1 annotations; categories lists [3, 5]"),
+        (broken(bbox=[1, 2, 0, 4]), "annotation 1 has an empty bbox [1, 2, 0, 4]"),
+        (broken(bbox=[1, 2, 3]), "annotation 1 must have bbox [x, y, width, height], got [1, 2, 3]"),
         (
             {**COCO, "annotations": [{"image_id": 7, "category_id": 3, "bbbox": [1, 2, 3, 4]}]},
-            "annotation 0: it has neither bbox nor segmentation polygons (did you mean 'bbbox'?)",
+            "1 of 1 annotations lack 'bbox' (did you mean 'bbbox'?), first row 0",
         ),
         (
             {**COCO, "annotations": [{"image_id": 7, "catagory_id": 3, "bbox": [1, 2, 3, 4]}]},
-            "annotations[0] has no 'category_id' (did you mean 'catagory_id'?)",
+            "1 of 1 annotations lack 'category_id' (did you mean 'catagory_id'?), first row 0",
         ),
         (
             {"images": [], "annotation": [], "categories": []},
-            "has no list 'annotations' (did you mean 'annotation'?); a COCO file needs it",
+            "the table 'annotations' is missing (did you mean 'annotation'?)",
         ),
         (
             {
@@ -110,8 +106,8 @@ def broken(**changes) -> dict:
                     {"image_id": i, "category_id": 3, "bbox": [1, 2, 3, 4]} for i in range(20, 26)
                 ],
             },
-            "annotation 0 is on the unknown image 20; annotation 1 is on the unknown image 21; "
-            "annotation 2 is on the unknown image 22; and 3 more",
+            "annotations[0] belongs to image 20, which is not listed; annotations[1] belongs to image 21, "
+            "which is not listed; annotations[2] belongs to image 22, which is not listed; and 3 more",
         ),
         (
             {"shapes": []},
@@ -162,7 +158,7 @@ def test_an_empty_truth_may_be_asked_for(save):
 
 def test_geojson_polygons_keep_their_class_pixels_and_crowds(save):
     path = save(collection(feature(square(9, 50), kind="car", bbox_px=[1, 2, 3, 4], iscrowd=1)))
-    (layer,) = read_truth(path, label_key="kind")
+    (layer,) = read_truth(path, label_key="kind", allow_empty=True)
     assert (layer.names, layer.pixels.tolist(), layer.crowd.tolist()) == (("car",), [[1, 2, 3, 4]], [True])
     assert layer.shapes[0].bounds == pytest.approx((9, 50, 9.001, 50.001))
 
@@ -229,7 +225,7 @@ def test_coco_results_are_read_with_the_ids_of_the_truth(save):
     rows = [{"image_id": 9, "category_id": 5, "bbox": [1, 2, 3, 4], "score": 0.5}]
     one, two = read_results([save(rows, "rows.json")], truth=truth)
     assert (len(one), two.names, two.pixels.tolist(), two.image) == (0, ("van",), [[1, 2, 4, 6]], "b/one.jpg")
-    with pytest.raises(DataError, match="row 0 is on the unknown image 1"):
+    with pytest.raises(DataError, match=r"results\[0\] belongs to image 1, which is not listed"):
         read_results([save([{**rows[0], "image_id": 1}], "rows.json")], truth=truth)
     with pytest.raises(DataError, match="whose ids need a COCO truth"):
         read_results([save(rows, "rows.json")])

@@ -10,8 +10,8 @@ import yaml
 from sodslice.cli import _exit_code
 from sodslice.errors import ModelError
 from sodslice.ppyoloe import onnx
-from sodslice.ppyoloe.agreement import check_images
-from sodslice.ppyoloe.export import ExportSettings
+from sodslice.ppyoloe.agreement import Agreement, check_images
+from sodslice.ppyoloe.description import ExportSettings
 from sodslice.ppyoloe.weights import save_safetensors
 from tests.ppyoloe_weights import TINY, TINY_ANY_SIZE, assert_suppressed, lively
 from tests.test_export import network_answers, pictures
@@ -113,3 +113,97 @@ def test_a_conversion_that_gives_no_file_is_an_error_with_its_reason(tmp_path, m
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: result)
     with pytest.raises(ModelError, match=f"paddle2onnx could not convert the graph: .*{words}$"):
         onnx.convert(tmp_path, tmp_path / "inference.onnx")
+
+
+@pytest.fixture
+def converted(monkeypatch):
+    """What would be converted: the converter, the runtime and the export are stand-ins that leave files.
+
+    The runtime gives the network's own answers, plus `shift` pixels on every box; after NMS it gives none.
+    """
+    seen = SimpleNamespace(settings=None, shift=0.0, network=lively(TINY))
+
+    def export(network, folder, settings):
+        seen.settings = settings
+        folder.mkdir()
+        for name in ("inference.json", "inference.pdiparams", "inference.yml"):
+            (folder / name).write_text(name)
+        return Agreement(0.001, 0.0)
+
+    class Session:
+        def __init__(self, file, options, providers):
+            assert options.log_severity_level == 3
+
+        def run(self, names, feeds):
+            if "scale_factor" in feeds:
+                return [np.zeros((0, 6), np.float32), np.zeros(1, np.int32)]
+            boxes, scores = network_answers(seen.network, feeds["image"])
+            return [boxes + np.float32(seen.shift), scores]
+
+    runtime = SimpleNamespace(SessionOptions=SimpleNamespace, InferenceSession=Session)
+    installed, load = importlib.util.find_spec, importlib.import_module
+    seen.there = {"paddle2onnx": True, "onnxruntime": True}
+
+    def find(name, *rest):
+        return (seen.there[name] or None) if name in seen.there else installed(name, *rest)
+
+    def load_or_stand_in(name, *rest):
+        return runtime if name == "onnxruntime" else load(name, *rest)
+
+    monkeypatch.setattr(onnx, "export_folder", export)
+    monkeypatch.setattr(onnx, "convert", lambda folder, file: file.write_text("graph"))
+    monkeypatch.setattr(importlib.util, "find_spec", find)
+    monkeypatch.setattr(importlib, "import_module", load_or_stand_in)
+    return seen
+
+
+def test_the_folder_holds_the_file_and_what_it_says_of_itself(tmp_path, converted):
+    settings = ExportSettings((64, 96), nms=False, facts={"gsd_m": 0.1})
+    assert onnx.export_onnx(converted.network, tmp_path / "x", settings) == Agreement(0.001, 0.0)
+    assert sorted(path.name for path in (tmp_path / "x").iterdir()) == ["inference.onnx", "inference.yml"]
+    assert converted.settings.facts == {"format": "onnx", "gsd_m": 0.1}
+
+
+def test_a_file_that_answers_otherwise_than_the_network_does_not_appear(tmp_path, converted):
+    converted.shift = 0.1
+    with pytest.raises(ModelError, match=r"differs from the network by 0\.1 px .* the export was given up"):
+        onnx.export_onnx(converted.network, tmp_path / "x", ExportSettings((64, 96), nms=False))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_with_nms_the_file_takes_one_image_at_a_time_and_is_held_against_nms(tmp_path, converted):
+    with pytest.raises(ModelError, match="keeps 0 boxes that are not what NMS keeps"):
+        onnx.export_onnx(converted.network, tmp_path / "x", ExportSettings((64, 96)))
+    assert converted.settings.facts["batch"] == 1
+
+
+def test_without_a_runtime_the_file_is_written_and_that_is_said(tmp_path, converted, caplog):
+    converted.there["onnxruntime"] = False
+    converted.shift = 99.0
+    onnx.export_onnx(converted.network, tmp_path / "x", ExportSettings((64, 96), nms=False))
+    assert (tmp_path / "x" / "inference.onnx").is_file()
+    assert caplog.messages == [
+        "inference.onnx was not compared with the network, since onnxruntime is not installed"
+    ]
+
+
+def test_the_child_process_converts_without_an_optimiser_that_would_install_things(
+    tmp_path, monkeypatch, capfd
+):
+    """A stand-in for paddle2onnx notes what it is asked for."""
+    (tmp_path / "paddle2onnx.py").write_text(
+        "import json\n"
+        "def export(graph, parameters, **how):\n"
+        "    print('much')\n"
+        "    open(how.pop('save_file'), 'w').write(json.dumps([graph, parameters, how]))\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    graph = {"program": {"regions": [{"blocks": [{"ops": []}]}]}}
+    (tmp_path / "inference.json").write_text(json.dumps(graph))
+    onnx.convert(tmp_path, tmp_path / "a.onnx")
+    assert capfd.readouterr() == ("", "")
+    assert json.loads((tmp_path / "a.onnx").read_text()) == [
+        str(tmp_path / "inference.json"),
+        str(tmp_path / "inference.pdiparams"),
+        {"opset_version": onnx.OPSET, "optimize_tool": "none"},
+    ]

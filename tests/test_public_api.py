@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import subprocess
 import sys
 
@@ -25,11 +27,17 @@ def test_all_is_what_the_design_promises():
         "Detections",
         "GeoRef",
         "Options",
+        "Outcome",
+        "RunPlan",
         "RunResult",
         "SodsliceError",
         "Tile",
+        "execute",
+        "finish",
         "load_model",
         "load_options",
+        "load_result",
+        "make_plan",
         "merge",
         "open_scene",
         "plan_tiles",
@@ -38,6 +46,16 @@ def test_all_is_what_the_design_promises():
         "write",
     }
     assert promised <= set(sodslice.__all__)
+
+
+def test_no_module_hides_a_name_that_is_loaded_when_it_is_first_used():
+    """Importing a module sets the package's attribute of its name, so such a name would be two things."""
+    for found in pkgutil.walk_packages(sodslice.__path__, "sodslice."):
+        if found.ispkg:
+            package = importlib.import_module(found.name)
+            modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+            lazily = hasattr(package, "__getattr__")
+            assert not lazily or not modules & set(package.__all__), found.name
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -13,7 +13,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from sodslice import GeoRef, load_result, run
-from sodslice.georef import corners
+from sodslice.place.georef import corners
 
 pytestmark = pytest.mark.shared
 

@@ -111,7 +111,7 @@ def test_blocks_that_were_never_written_hold_no_data(tmp_path):
 
 def test_chosen_bands_are_read_in_their_order(tmp_path):
     pixels = noise(5)
-    rgb, _ = open_scene(write_raster(tmp_path / "a.tif", pixels), bands=(5, 3, 1)).read(0, 0, 400, 300)
+    rgb, _ = open_scene(write_raster(tmp_path / "a.tif", pixels), {"bands": (5, 3, 1)}).read(0, 0, 400, 300)
     assert np.array_equal(rgb, pixels[[4, 2, 0]].transpose(1, 2, 0))
 
 
@@ -136,14 +136,14 @@ def test_threads_read_the_same_pixels(tmp_path):
 
 def test_five_bands_want_a_choice(tmp_path):
     with pytest.raises(
-        SodsliceError, match=r"a.tif has 5 bands; choose three with --bands, for example --bands 3,2,1"
+        SodsliceError, match=r"a.tif has 5 bands; choose three with `bands`, for example `bands=3,2,1`"
     ):
         open_scene(write_raster(tmp_path / "a.tif", noise(5)))
 
 
 def test_bands_that_do_not_exist_are_refused(tmp_path):
-    with pytest.raises(SodsliceError, match=r"has bands 1 to 3, got --bands 4,2,1"):
-        open_scene(write_raster(tmp_path / "a.tif", noise(3)), bands=(4, 2, 1))
+    with pytest.raises(SodsliceError, match=r"has bands 1 to 3, got `bands=4,2,1`"):
+        open_scene(write_raster(tmp_path / "a.tif", noise(3)), {"bands": (4, 2, 1)})
 
 
 def test_red_green_and_blue_are_taken_in_the_order_that_the_file_gives_them(tmp_path):
@@ -169,7 +169,9 @@ def test_the_users_no_data_value_goes_before_the_files(tmp_path):
     path = write_raster(tmp_path / "a.tif", pixels, nodata=0)
 
     def hidden_rows(nodata):
-        return np.flatnonzero(~open_scene(path, nodata=nodata).read(0, 0, 400, 300)[1].all(axis=1)).tolist()
+        return np.flatnonzero(
+            ~open_scene(path, {"nodata": nodata}).read(0, 0, 400, 300)[1].all(axis=1)
+        ).tolist()
 
     assert hidden_rows(None) == list(range(50))
     assert hidden_rows(255) == list(range(50, 100))
@@ -186,7 +188,7 @@ def test_alpha_goes_before_a_no_data_value(tmp_path):
     _, valid = open_scene(path).read(0, 0, 400, 300)
     assert valid[:50].all()
     assert not valid[50:60].any()
-    assert not open_scene(path, nodata=0).read(0, 0, 400, 300)[1][:60].any()
+    assert not open_scene(path, {"nodata": 0}).read(0, 0, 400, 300)[1][:60].any()
 
 
 def test_a_clear_colour_of_a_palette_hides(tmp_path):

@@ -11,6 +11,7 @@ import rasterio
 from rasterio.shutil import copy as gdal_copy
 
 from sodslice import SodsliceError, open_scene, run
+from sodslice.results import write
 from tests.rasters import scene_with_blobs, write_raster
 
 
@@ -32,7 +33,7 @@ def tiny_tiff(width: int, height: int, tile: int) -> bytes:
 @pytest.mark.parametrize(
     ("side", "tile", "words"),
     [
-        (1_000_000, 256, "and at most 1000000 are run; use a larger --tile"),
+        (1_000_000, 256, "and at most 1000000 are run; use a larger `tile`"),
         (1_000_000, 999_936, "reading any pixel would decode"),
         (60_000, 60_000, "reading any pixel would decode 3433 MB"),
         (100_000, 256, "cannot be read at x 0, y 0"),
@@ -134,7 +135,7 @@ def elsewhere(folder):
 )
 def test_what_points_elsewhere_is_refused_unless_it_is_allowed(folder, kind):
     path = elsewhere(folder)[kind]
-    with pytest.raises(SodsliceError, match="--allow-vrt if you trust it") as caught:
+    with pytest.raises(SodsliceError, match="give `allow_vrt` if you trust it") as caught:
         open_scene(path)
     assert "\n" not in str(caught.value)
 
@@ -173,12 +174,17 @@ def test_a_vrt_that_is_no_plain_xml_is_refused(tmp_path, content, words):
         open_scene(path)
 
 
-def test_a_broken_georeference_is_refused_in_one_line(tmp_path):
+def test_a_broken_georeference_is_said_and_its_geojson_refused_in_one_line(tmp_path):
     path = write_raster(tmp_path / "a.tif", np.ones((1, 64, 64), np.uint8), crs=None, transform=None)
     with rasterio.open(path, "r+") as dataset:
         points = [rasterio.control.GroundControlPoint(i, i, 11 + i / 100, 48 + i / 100) for i in range(4)]
         dataset.gcps = points, rasterio.CRS.from_epsg(4326)
+    with open_scene(path) as scene:
+        assert scene.notes[0].startswith(f"{path} has a broken georeference: 4 ground control points do not")
+        assert scene.read(0, 0, 64, 64)[1].all()
+    result = run(path, model="blobs")
     with pytest.raises(
-        SodsliceError, match="has a broken georeference: 4 ground control points do not place"
-    ):
-        open_scene(path)
+        SodsliceError, match="georeference is broken \\(4 ground control points do not place"
+    ) as e:
+        write(result, tmp_path / "a.geojson")
+    assert "\n" not in str(e.value)

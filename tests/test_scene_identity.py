@@ -10,7 +10,7 @@ import pytest
 import rasterio
 
 from sodslice import BlobDetector, SodsliceError, open_scene, run
-from sodslice.sweep import scene_identity
+from sodslice.scene import scene_identity
 from tests.rasters import scene_with_blobs, write_raster
 from tests.test_scene_hostile import vrt
 
@@ -19,7 +19,7 @@ PLAIN = {"scene", "scene bytes", "scene changed (ns)"}
 
 
 def identity(path, **how):
-    with open_scene(path, **how) as scene:
+    with open_scene(path, how) as scene:
         return scene_identity(scene)
 
 
@@ -145,7 +145,7 @@ def test_a_run_does_not_go_on_after_a_source_was_replaced(mosaic, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(mosaic, model=Stopping(), options=OPTIONS, output=output)
     touch(mosaic.parent / "parts" / "image.tif")
-    with pytest.raises(SodsliceError, match="was begun with scene sources .* or --fresh to start over"):
+    with pytest.raises(SodsliceError, match="was begun with scene sources .* or `fresh` to start over"):
         run(mosaic, model=BlobDetector(), options=OPTIONS, output=output)
 
 
@@ -153,7 +153,7 @@ def test_a_run_goes_on_where_all_sources_are_the_same(mosaic, tmp_path):
     output = mosaic.with_suffix(".json")
     with pytest.raises(KeyboardInterrupt):
         run(mosaic, model=Stopping(), options=OPTIONS, output=output)
-    assert run(mosaic, model=BlobDetector(), options=OPTIONS, output=output).timings["tiles_from_journal"]
+    assert run(mosaic, model=BlobDetector(), options=OPTIONS, output=output).timings.tiles_from_journal
 
 
 @pytest.mark.parametrize("gsd", [None, 0.4])

@@ -9,11 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.enums import Resampling
 
-from sodslice import SodsliceError, open_scene, plan_tiles
+from sodslice import SodsliceError, open_scene
 from sodslice.scene.layout import LARGEST_CACHE_OF_ROWS, SMALLEST_CACHE, Layout, block_cache, plan_reading
+from sodslice.tables.tiles import Grid
 from tests.rasters import write_raster
 
 MEBI = 2**20
+
+
+def every(grid: Grid) -> np.ndarray:
+    """Ids of all tiles, row after row."""
+    return np.arange(len(grid))
 
 
 @settings(deadline=None)
@@ -26,23 +32,25 @@ MEBI = 2**20
 )
 def test_every_tile_is_read_once_within_a_bounded_cache(width, height, block, pixel_bytes, strips):
     layout = Layout(width, height, width if strips else block, block, pixel_bytes)
-    tiles = plan_tiles(width, height, tile=1024)
-    plan = plan_reading(tiles, layout)
-    assert sorted(plan.tiles) == tiles
+    grid = Grid(width, height, 1024)
+    plan = plan_reading(grid, every(grid), layout)
+    assert np.array_equal(np.sort(plan.order(grid, every(grid))), every(grid))
     assert SMALLEST_CACHE <= plan.cache_bytes <= max(LARGEST_CACHE_OF_ROWS, layout.block_bytes + 64 * MEBI)
 
 
 def test_tiles_go_row_by_row_where_a_row_fits_the_cache():
-    tiles = plan_tiles(20_000, 5000, tile=1024)
-    assert list(plan_reading(tiles, Layout(20_000, 5000, 256, 256, 3)).tiles) == tiles
-    assert list(plan_reading(tiles, None).tiles) == tiles
+    grid = Grid(20_000, 5000, 1024)
+    for layout in (Layout(20_000, 5000, 256, 256, 3), None):
+        order = plan_reading(grid, every(grid), layout).order(grid, every(grid))
+        assert np.array_equal(order, every(grid))
 
 
 def test_tiles_go_in_bands_of_columns_where_no_row_fits_the_cache():
     layout = Layout(200_000, 5000, 512, 512, 3)
-    plan = plan_reading(plan_tiles(200_000, 5000, tile=1024), layout)
+    grid = Grid(200_000, 5000, 1024)
+    plan = plan_reading(grid, every(grid), layout)
     assert not plan.notes
-    xs = [tile.x for tile in plan.tiles]
+    xs = [grid[tile_id].x for tile_id in plan.order(grid, every(grid))]
     band = next(i for i in range(1, len(xs)) if xs[i] < xs[i - 1])
     assert xs[0] == xs[band] == 0
     held = xs[band - 1] + 1024 + 2 * 512
@@ -50,7 +58,8 @@ def test_tiles_go_in_bands_of_columns_where_no_row_fits_the_cache():
 
 
 def test_rows_of_pixels_that_do_not_fit_the_cache_are_said():
-    plan = plan_reading(plan_tiles(200_000, 2000, tile=1024), Layout(200_000, 2000, 200_000, 1, 8))
+    grid = Grid(200_000, 2000, 1024)
+    plan = plan_reading(grid, every(grid), Layout(200_000, 2000, 200_000, 1, 8))
     assert "more than the cache of 256 MB" in plan.notes[0]
 
 
@@ -88,7 +97,7 @@ def test_strips_are_read_through_one_dataset_and_tiles_through_one_a_thread(tmp_
             thread.start()
         for thread in threads:
             thread.join()
-        return len(scene._opened)
+        return len(scene._handles)
 
     assert datasets(write_raster(tmp_path / "tiles.tif", pixels)) == 4
     strips = write_raster(tmp_path / "strips.tif", pixels, tiled=False, blockxsize=400, blockysize=1)

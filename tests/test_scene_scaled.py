@@ -8,7 +8,7 @@ import rasterio
 from rasterio.enums import Resampling
 
 from sodslice import SodsliceError, open_scene, run
-from sodslice.scene.scaled import ScaledScene
+from sodslice.scene.scaled import ScaledScene, ScaleWish, seen_size
 from tests.rasters import scene_with_blobs, write_raster
 
 OWN_GSD = 0.5  # of write_raster
@@ -16,8 +16,8 @@ OWN_GSD = 0.5  # of write_raster
 
 def seen(path, gsd: float, **how) -> tuple[np.ndarray, np.ndarray]:
     """All of a scene at a ground sample distance: pixels and validity."""
-    with open_scene(path, **how) as scene:
-        scaled = ScaledScene(scene, gsd)
+    with open_scene(path, how) as scene:
+        scaled = ScaledScene(scene, seen_size(scene, ScaleWish(gsd)))
         return scaled.read(0, 0, scaled.width, scaled.height)
 
 
@@ -91,5 +91,5 @@ def test_overviews_give_about_what_the_pixels_themselves_give(tmp_path):
 @pytest.mark.parametrize(("value", "word"), [(-9999, "-9999"), (0.5, "0.5"), ("nan", "nan")])
 def test_a_value_that_no_pixel_can_hold_is_refused(tmp_path, value, word):
     path = write_raster(tmp_path / "a.tif", red_beside_grey(), nodata=0)
-    with pytest.raises(SodsliceError, match=rf"can hold --nodata {word}, they are uint8; give a value that"):
-        open_scene(path, nodata=value)
+    with pytest.raises(SodsliceError, match=rf"can hold `nodata={word}`, they are uint8; give a value that"):
+        open_scene(path, {"nodata": value})

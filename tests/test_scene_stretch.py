@@ -15,8 +15,8 @@ from rasterio.enums import Resampling
 from rasterio.windows import Window
 
 from sodslice import SodsliceError, open_scene
-from sodslice.checks import parse_stretch
-from sodslice.scene.stretch import Stretch, as_they_are, fixed_stretch, percentile_stretch
+from sodslice.scene.rendering import parse_stretch
+from sodslice.scene.stretch import FittedStretch, as_they_are, fixed_stretch, percentile_stretch
 from tests.rasters import write_raster
 
 WHOLE = ["uint8", "uint16", "int8", "int16", "uint32", "int32"]
@@ -36,7 +36,7 @@ def test_whole_numbers_are_stretched_by_the_plain_definition(dtype, data):
     limits = np.iinfo(dtype)
     low = data.draw(st.integers(limits.min - 10, limits.max - 1))
     high = data.draw(st.integers(low + 1, limits.max + 10))
-    seen = Stretch((low,), (high,), "", "").apply(plane[None])
+    seen = FittedStretch((low,), (high,), "", "").apply(plane[None])
     assert np.abs(seen[..., 0].astype(int) - plainly(plane, low, high)).max() <= 1
     assert (seen[plane <= low] == 0).all()
     assert (seen[plane >= high] == 255).all()
@@ -52,7 +52,7 @@ def test_floats_are_stretched_by_the_plain_definition(dtype, data):
     )
     low = data.draw(st.floats(-1e6, 1e6))
     high = low + data.draw(st.floats(1e-3, 1e6))
-    seen = Stretch((low,), (high,), "", "").apply(plane[None])[..., 0]
+    seen = FittedStretch((low,), (high,), "", "").apply(plane[None])[..., 0]
     known = ~np.isnan(plane)
     expected = plainly(np.where(known, plane, 0), low, high).astype(int)
     assert (np.abs(seen - expected)[known] <= 1).all()
@@ -62,7 +62,7 @@ def test_floats_are_stretched_by_the_plain_definition(dtype, data):
 @given(arrays.arrays("float64", (2, 3)))
 @settings(max_examples=60)
 def test_no_float_is_too_wild(plane):
-    seen = Stretch((0.0,), (1e-9,), "", "").apply(plane[None])[..., 0]
+    seen = FittedStretch((0.0,), (1e-9,), "", "").apply(plane[None])[..., 0]
     assert (seen[plane >= 1e-9] == 255).all()
     assert (seen[plane <= 0] == 0).all()
 
@@ -211,12 +211,13 @@ def test_a_scene_without_any_data_runs_and_has_no_stretch(tmp_path):
 
     path = write_raster(tmp_path / "a.tif", np.zeros((1, 200, 200), np.uint16), nodata=0)
     with pytest.raises(
-        SodsliceError, match="no pixel with data was found .* give one with --stretch minmax:A,B"
+        SodsliceError, match="no pixel with data was found .* give one with `stretch=minmax:A,B`"
     ):
         open_scene(path).stretch  # noqa: B018 -- it is measured when it is asked for
     result = run(path, model="blobs")
-    assert result.run["counts"]["skipped_nodata"] == 1
-    assert "stretch" not in result.scene
+    assert result.provenance.counts.skipped_nodata == 1
+    assert result.scene.stretch is None
+    assert "stretch" not in result.scene.as_dict()
 
 
 def test_what_was_done_is_recorded(tmp_path):
@@ -224,12 +225,16 @@ def test_what_was_done_is_recorded(tmp_path):
 
     path, _ = sixteen(tmp_path, side=300)
     scene = run(path, model="blobs", options={"stretch": "minmax:100,2500"}).scene
-    assert scene["stretch"] == {
-        "rule": "minmax:100,2500",
-        "low": [100, 100, 100],
-        "high": [2500, 2500, 2500],
-        "sample": "none: the levels were given",
-    }
+    assert (
+        scene.stretch
+        == scene.as_dict()["stretch"]
+        == {
+            "rule": "minmax:100,2500",
+            "low": [100, 100, 100],
+            "high": [2500, 2500, 2500],
+            "sample": "none: the levels were given",
+        }
+    )
 
 
 def test_a_palette_is_not_stretched(tmp_path):
@@ -238,10 +243,10 @@ def test_a_palette_is_not_stretched(tmp_path):
         path, "w", driver="GTiff", width=60, height=50, count=1, dtype="uint8", photometric="palette"
     ) as dataset:
         dataset.write_colormap(1, {0: (1, 2, 3, 255)})
-    with pytest.raises(SodsliceError, match="holds colours of a palette, no levels; leave --stretch at auto"):
-        open_scene(path, stretch="2,98")
+    with pytest.raises(SodsliceError, match="colours of a palette, no levels; leave it at `stretch=auto`"):
+        open_scene(path, {"stretch": "2,98"})
 
 
 def test_a_wrong_stretch_is_refused():
-    with pytest.raises(SodsliceError, match="--stretch must be auto, none, two percentiles such as 2,98"):
-        open_scene(__file__, stretch="98,2")
+    with pytest.raises(SodsliceError, match="`stretch` must be auto, none, two percentiles such as 2,98"):
+        open_scene(__file__, {"stretch": "98,2"})

@@ -17,10 +17,10 @@ import pytest
 
 from sodslice import ArrayScene, BlobDetector, Detections, SodsliceError, run
 from sodslice.errors import SceneError
-from sodslice.journal import read_store
-from sodslice.remerge import merge_again
-from sodslice.scene import RasterScene
-from sodslice.sweep import scene_identity
+from sodslice.results import FailedTile
+from sodslice.running import finish_again
+from sodslice.running.records import read_records
+from sodslice.scene import RasterScene, scene_identity
 from tests.rasters import scene_with_blobs, write_raster
 
 CORNERS = [(x, y) for x in range(5, 780, 40) for y in range(5, 580, 40)]
@@ -67,7 +67,7 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(scene, tmp_path):
         seen += detector.seen
     parts, whole = (json.dumps(content(tmp_path / f"{name}.json")) for name in ("parts", "whole"))
     assert parts == whole
-    assert seen == result.run["counts"]["read"]
+    assert seen == result.provenance.counts.read
     assert sorted(p.name for p in tmp_path.iterdir()) == ["parts.json", "scene.tif", "whole.json"]
 
 
@@ -105,7 +105,7 @@ def test_another_model_is_refused(scene, tmp_path):
 def test_a_rerun_with_other_settings_after_detection_goes_on(scene, tmp_path, changed):
     begin(scene, tmp_path)
     result = run(scene, model=BlobDetector(), options={"tile": 64} | changed, output=tmp_path / "a.json")
-    assert result.timings["tiles_from_journal"] > 0
+    assert result.timings.tiles_from_journal > 0
 
 
 def test_a_scene_that_changed_is_refused(scene, tmp_path):
@@ -124,7 +124,7 @@ def test_a_scene_replaced_during_the_run_is_noticed_and_the_journal_kept(scene, 
     with pytest.raises(SodsliceError, match="was replaced or removed while it was read"):
         run(scene, model=Replacing(), options={"tile": 256}, output=tmp_path / "a.json")
     assert not (tmp_path / "a.json").exists()
-    assert read_store(tmp_path / "a.json.journal").tables
+    assert journaled(tmp_path / "a.json")
 
 
 def test_the_windows_under_way_are_named_on_the_next_run(scene, tmp_path, caplog):
@@ -149,12 +149,10 @@ def test_tiles_that_cannot_be_read_fail_the_run_or_are_listed():
     with pytest.raises(SodsliceError, match="bad block"):
         run(broken, model="blobs", options=options)
     result = run(broken, model="blobs", options=options | {"on_error": "skip"})
-    assert result.run["counts"]["failed"] == 2
-    assert result.run["failed_tiles"][0] == {
-        "id": 2,
-        "window": [400, 0, 200, 200],
-        "error": "bad block at 400, 0",
-    }
+    assert result.provenance.counts.failed == 2
+    assert result.provenance.failed_tiles[0] == FailedTile(
+        id=2, window=(400, 0, 200, 200), error="bad block at 400, 0"
+    )
     assert len(result) == 5
 
 
@@ -174,10 +172,10 @@ def test_a_tile_that_failed_says_nothing_about_what_its_neighbours_saw(tmp_path)
     whole = run(path, model="blobs", options=options, output=tmp_path / "whole.json")
     with BrokenFile(path) as broken:
         result = run(broken, model="blobs", options=options, output=tmp_path / "a.json")
-    assert [row["id"] for row in result.run["failed_tiles"]] == [1]
+    assert [tile.id for tile in result.provenance.failed_tiles] == [1]
     assert result.detections.boxes.tolist() == whole.detections.boxes.tolist() == [[236, 100, 246, 110]]
     assert result.detections.scores.tolist() == whole.detections.scores.tolist()
-    assert merge_again(tmp_path / "a.json").detections == result.detections
+    assert finish_again(tmp_path / "a.json").detections == result.detections
 
 
 def test_skipped_tiles_give_exit_3(tmp_path):
@@ -216,12 +214,12 @@ def test_a_finished_output_is_overwritten_by_a_rerun(scene, tmp_path):
 def test_a_kept_store_merges_again_like_a_run(scene, tmp_path):
     options = {"tile": 64, "merge": "nms"}
     run(scene, model="blobs", options=options | {"keep_raw": True}, output=tmp_path / "a.json")
-    again = merge_again(tmp_path / "a.json", {"merge": "none", "threshold": 0.5})
+    again = finish_again(tmp_path / "a.json", {"merge": "none", "threshold": 0.5})
     fresh = run(scene, model="blobs", options=options | {"merge": "none", "threshold": 0.5})
     assert again.detections == fresh.detections
     assert len(again) > len(run(scene, model="blobs", options=options))
     assert (
-        merge_again(tmp_path / "a.json.raw").detections
+        finish_again(tmp_path / "a.json.raw").detections
         == run(scene, model="blobs", options=options).detections
     )
 
@@ -234,8 +232,8 @@ def test_a_store_of_another_run_than_the_result_is_not_merged(scene, tmp_path):
     with pytest.raises(
         SodsliceError, match=r"a.json.raw is of the run of .* and .*a.json of that of 2001-01"
     ):
-        merge_again(tmp_path / "a.json")
-    assert len(merge_again(tmp_path / "a.json.raw")) == len(CORNERS)
+        finish_again(tmp_path / "a.json")
+    assert len(finish_again(tmp_path / "a.json.raw")) == len(CORNERS)
 
 
 class TwoClasses(BlobDetector):
@@ -257,9 +255,9 @@ def test_a_threshold_for_one_class_leaves_the_others_theirs_when_merging_again(s
     run(scene, model=TwoClasses(), options=options, output=tmp_path / "a.json")
     for threshold in ("a=0.9", ["a=0.9", "b=0.5"], 0.5, ["0.5", "b=0.1"]):
         fresh = run(scene, model=TwoClasses(), options={"tile": 800, "threshold": threshold})
-        again = merge_again(tmp_path / "a.json", {"threshold": threshold})
+        again = finish_again(tmp_path / "a.json", {"threshold": threshold})
         assert again.detections == fresh.detections
-        assert again.run["options"]["threshold"] == fresh.run["options"]["threshold"]
+        assert again.provenance.options["threshold"] == fresh.provenance.options["threshold"]
 
 
 @pytest.mark.parametrize("read", ["scene", "aoi"])
@@ -276,14 +274,14 @@ def test_what_a_run_reads_is_not_overwritten(scene, tmp_path, read):
 
 def test_merging_again_says_what_it_lacks(scene, tmp_path):
     run(scene, model="blobs", options={"tile": 64}, output=tmp_path / "a.json")
-    with pytest.raises(SodsliceError, match="run the scene with --keep-raw"):
-        merge_again(tmp_path / "a.json")
+    with pytest.raises(SodsliceError, match="run the scene with `keep_raw`"):
+        finish_again(tmp_path / "a.json")
     with pytest.raises(SodsliceError, match="there is no file"):
-        merge_again(tmp_path / "b.json")
+        finish_again(tmp_path / "b.json")
     begin(scene, tmp_path)
     (tmp_path / "a.json.journal").rename(tmp_path / "a.json.raw")
     with pytest.raises(SodsliceError, match="has not finished"):
-        merge_again(tmp_path / "a.json")
+        finish_again(tmp_path / "a.json")
 
 
 def test_the_command_line_keeps_and_merges(scene, tmp_path):
@@ -335,10 +333,10 @@ KILLS = 20
 def journaled(output: Path) -> int:
     """How many tiles the journal beside an output holds."""
     try:
-        held = read_store(output.with_name(output.name + ".journal"))
+        kinds = [record.kind for record, _ in read_records(output.with_name(output.name + ".journal"))]
     except SodsliceError:
         return 0
-    return len(held.tables) + len(held.empty)
+    return kinds.count(b"TILE") + kinds.count(b"NONE")
 
 
 def killed_at_random(command: list[str], output: Path, tiles: int) -> None:

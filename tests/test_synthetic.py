@@ -2,20 +2,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sodslice.errors import OptionError
 from sodslice.synthetic import SceneSpec, render, truth
-from sodslice.synthetic.canvas import Region
+from sodslice.synthetic.canvas import DrawnWindow
 from sodslice.synthetic.dice import Dice
 from sodslice.synthetic.render import BLOCK, paint
 from sodslice.synthetic.streets import smooth_path
 from sodslice.synthetic.texture import smooth_noise
+from sodslice.values import plain_values, value_from
 
 WIDTH, HEIGHT = 700, 600
 SPEC = SceneSpec(WIDTH, HEIGHT, gsd_m=0.2, seed=5)
@@ -55,7 +57,7 @@ def test_any_window_is_the_same_part_of_the_whole(whole, x, y, width, height):
 
 def test_what_is_painted_does_not_change_where_blocks_meet():
     """Blocks are drawn apart; the light on a place must not depend on which block asks for it."""
-    left, right = Region(0, 0, BLOCK + 60, 300), Region(BLOCK - 60, 0, 300, 300)
+    left, right = DrawnWindow(0, 0, BLOCK + 60, 300), DrawnWindow(BLOCK - 60, 0, 300, 300)
     overlap = (slice(20, 280), slice(20, 100))
     one = paint(SPEC, left)[:, BLOCK - 60 :][overlap]
     other = paint(SPEC, right)[overlap]
@@ -129,24 +131,45 @@ def test_drawn_towns_have_the_contrast_of_photographs(whole):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"width": 0}, "width must be a whole number from 1 to 1000000, got 0"),
-        ({"height": 2.5}, "height must be a whole number from 1 to 1000000, got 2.5"),
-        ({"gsd_m": 0.001}, "gsd_m must be a number from 0.03 to 1, got 0.001"),
-        ({"gsd_m": float("nan")}, "gsd_m must be a number from 0.03 to 1, got nan"),
-        ({"seed": -1}, "seed must be a whole number from 0 to 9223372036854775807, got -1"),
-        ({"vehicles": -0.1}, "vehicles must be a number from 0 to 10, got -0.1"),
-        ({"noise": "much"}, "noise must be a number from 0 to 20, got 'much'"),
+        ({"width": 0}, "`width` must be a whole number from 1 to 1000000, got 0"),
+        ({"height": 2.5}, "`height` must be a whole number from 1 to 1000000, got 2.5"),
+        ({"gsd_m": 0.001}, "`gsd_m` must be a number from 0.03 to 1, got 0.001"),
+        ({"gsd_m": float("nan")}, "`gsd_m` must be a number from 0.03 to 1, got nan"),
+        ({"seed": -1}, "`seed` must be a whole number from 0 to 9223372036854775807, got -1"),
+        ({"vehicles": -0.1}, "`vehicles` must be a number from 0 to 10, got -0.1"),
+        ({"noise": "much"}, "`noise` must be a number from 0 to 20, got 'much'"),
         (
             {"origin": (1.0, float("inf"))},
-            "origin must be two map coordinates (easting, northing), got (1.0, inf)",
+            "`origin` must be two map coordinates (easting, northing), got (1.0, inf)",
         ),
-        ({"sun_elevation_deg": 5}, "sun_elevation_deg must be a number from 15 to 90, got 5"),
+        ({"nodata": "no"}, "`nodata` must be true or false, got 'no'"),
+        ({"sun_elevation_deg": 5}, "`sun_elevation_deg` must be a number from 15 to 90, got 5"),
     ],
 )
 def test_a_spec_says_what_is_wrong_with_it(change, message):
     with pytest.raises(OptionError) as caught:
         replace(SPEC, **change)
     assert str(caught.value) == message
+
+
+def test_a_spec_of_numpy_numbers_is_that_of_python_numbers():
+    one = SceneSpec(
+        np.int64(64), np.int32(48), np.float64(0.5), np.uint8(7), np.float32(2), np.bool_(True),
+        origin=np.array([1.0, 2.0]), noise=np.int64(3),
+    )  # fmt: skip
+    other = SceneSpec(64, 48, 0.5, 7, 2.0, True, origin=(1.0, 2.0), noise=3.0)
+    assert one == other
+    assert orjson.dumps(asdict(one)) == orjson.dumps(asdict(other))
+    assert (render(one) == render(other)).all()
+    assert SceneSpec(1, 1, seed=2**63 - 1).seed == 2**63 - 1
+
+
+def test_a_spec_survives_json():
+    for spec in (SPEC, replace(SPEC, crs=None, sun_elevation_deg=40, nodata=False)):
+        assert value_from(SceneSpec, orjson.loads(orjson.dumps(plain_values(spec))), where="test") == spec
+        assert plain_values(spec) == orjson.loads(orjson.dumps(asdict(spec)))
+    with pytest.raises(OptionError, match="^a scene lacks `width`, `height`; give each a value$"):
+        value_from(SceneSpec, {"seed": 1}, where="a scene")
 
 
 @pytest.mark.parametrize("window", [(0, 0, 0, 5), (-1, 0, 5, 5), (0, 0, WIDTH + 1, 5), (WIDTH, 0, 1, 1)])
@@ -190,13 +213,15 @@ def test_picks_follow_their_weights():
 @settings(deadline=None, max_examples=30)
 @given(st.integers(-900, 900), st.integers(-900, 900), st.integers(1, 40))
 def test_noise_is_a_function_of_the_place(x, y, step):
-    wide = smooth_noise(Region(x - 7, y - 5, 60, 50), step, seed=3)
-    np.testing.assert_allclose(smooth_noise(Region(x, y, 20, 30), step, seed=3), wide[5:35, 7:27], atol=1e-5)
+    wide = smooth_noise(DrawnWindow(x - 7, y - 5, 60, 50), step, seed=3)
+    np.testing.assert_allclose(
+        smooth_noise(DrawnWindow(x, y, 20, 30), step, seed=3), wide[5:35, 7:27], atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("step", [1, 4, 30])
 def test_noise_has_mean_0_and_a_standard_deviation_near_1(step):
-    noise = smooth_noise(Region(-300, 100, 1500, 1500), step, seed=3)
+    noise = smooth_noise(DrawnWindow(-300, 100, 1500, 1500), step, seed=3)
     assert abs(noise.mean()) < 0.1
     assert noise.std() == pytest.approx(1.0, abs=0.15)
 

@@ -9,9 +9,9 @@ import pytest
 import shapely
 
 from sodslice.synthetic import KINDS, SceneSpec, render, truth
-from sodslice.synthetic.canvas import SUB, Canvas, Region
+from sodslice.synthetic.canvas import SUB, Canvas, DrawnWindow
 from sodslice.synthetic.render import _draw_vehicles, town_of
-from sodslice.synthetic.sketch import Layer
+from sodslice.synthetic.sketch import DrawingLayer
 from sodslice.synthetic.vehicles import BUILDS, silhouette, turn
 
 SPEC = SceneSpec(1200, 1100, gsd_m=0.15, seed=11)
@@ -40,7 +40,7 @@ def test_truth_boxes_are_exact_to_a_quarter_of_a_pixel_of_what_is_filled(gsd_m):
             continue  # cut at the scene's edge
         corner = np.floor(box[:2]).astype(int) - 3
         size = np.ceil(box[2:]).astype(int) + 3 - corner
-        canvas = Canvas(Region(*corner.tolist(), *size.tolist()), gsd_m)
+        canvas = Canvas(DrawnWindow(*corner.tolist(), *size.tolist()), gsd_m)
         canvas._colours[:] = 255  # no panel is pure white
         _draw_vehicles(canvas, [vehicle], town)
         rows, columns = np.nonzero((canvas._colours != 255).any(axis=2))
@@ -81,7 +81,7 @@ def test_vehicles_stand_beside_each_other_and_not_under_roofs(seed):
     town = town_of(spec)
     blocked = []
     for cell in town.all_cells():
-        for layer in (Layer.ROOF, Layer.FURNITURE):
+        for layer in (DrawingLayer.ROOF, DrawingLayer.FURNITURE):
             shelf = town.plan.piece(cell).layers.get(layer)
             if shelf is not None:
                 blocked += [shapely.Polygon(part) for part in np.split(shelf.corners, shelf.starts[1:-1])]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sodslice import SodsliceError, plan_tiles
-from sodslice.tiles import overlap_px
+from sodslice.tables.tiles import overlap_px
 
 sizes = st.integers(1, 1500)
 tile_sides = st.integers(32, 700)
@@ -75,10 +75,10 @@ def test_overlap_is_a_share_below_one_and_pixels_from_one():
 @pytest.mark.parametrize(
     ("tile", "overlap", "words"),
     [
-        (31, 0.2, "--tile must be at least 32 pixels, got 31"),
-        (640, -0.1, "--overlap must not be negative, got -0.1"),
-        (640, 640, "--overlap must be smaller than the tile, got 640 pixels for a tile of 640"),
-        (640, float("nan"), "--overlap must not be negative, got nan"),
+        (31, 0.2, "`tile` must be at least 32 pixels, got 31"),
+        (640, -0.1, "`overlap` must not be negative, got -0.1"),
+        (640, 640, "`overlap` must be smaller than the tile, got 640 pixels for a tile of 640"),
+        (640, float("nan"), "`overlap` must not be negative, got nan"),
     ],
 )
 def test_impossible_grids_are_refused_in_words(tile, overlap, words):

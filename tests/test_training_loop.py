@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,17 +16,19 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from sodslice.engines.paddle import import_paddle
+from sodslice.inference.engines.paddle import import_paddle
 
 import_paddle()
 
-from sodslice.errors import DataError, OptionError, OutputError  # noqa: E402
+from sodslice.errors import Cancelled, DataError, ModelError, OptionError, OutputError  # noqa: E402
 from sodslice.ppyoloe.weights import load_network  # noqa: E402
 from sodslice.training.checkpoint import CHECKPOINT, read_checkpoint  # noqa: E402
+from sodslice.training.log import CURVES, read_log  # noqa: E402
 from sodslice.training.loop import BEST, LAST, Limits, train  # noqa: E402
 from sodslice.training.optimizer import learning_rate  # noqa: E402
-from sodslice.training.record import CURVES, read_log  # noqa: E402
-from sodslice.training.settings import SourceSettings, TrainSettings  # noqa: E402
+from sodslice.training.progress import Silence  # noqa: E402
+from sodslice.training.settings import TrainSettings  # noqa: E402
+from sodslice.training.source_settings import SourceSettings  # noqa: E402
 from tests.training_data import write_set  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -129,7 +132,7 @@ def test_a_part_that_does_not_exist_cannot_be_frozen(data, tmp_path):
 
 def test_a_folder_that_holds_a_training_is_not_overwritten(data, tmp_path):
     train(_settings(data, steps=1), tmp_path)
-    with pytest.raises(OutputError, match="holds a training already; give --resume"):
+    with pytest.raises(OutputError, match="holds a training already; give `resume`"):
         train(_settings(data, steps=1), tmp_path)
 
 
@@ -138,7 +141,7 @@ def test_resuming_needs_a_checkpoint_with_the_same_settings(data, tmp_path):
     with pytest.raises(DataError, match="there is no training to resume"):
         train(settings, tmp_path, resume=True)
     train(settings, tmp_path, limits=Limits(steps=1))
-    with pytest.raises(DataError, match=r"learning_rate is 0\.5, the training in .* has 0\.02"):
+    with pytest.raises(DataError, match=r"`learning_rate` is 0\.5, the training in .* has 0\.02"):
         train(dataclasses.replace(settings, learning_rate=0.5), tmp_path, resume=True)
     (tmp_path / CHECKPOINT).write_bytes(b"damaged")
     with pytest.raises(DataError, match="is damaged"):
@@ -150,6 +153,92 @@ def test_data_errors_come_before_anything_is_written(data, tmp_path):
     with pytest.raises(DataError, match=r"gone\.json"):
         train(wrong, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_validation_that_fails_costs_no_step(data, tmp_path, monkeypatch):
+    settings = _settings(data, steps=6, validate_every=3, checkpoint_every=100)
+    train(settings, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr("sodslice.training.loop.validate", _fail)
+        with pytest.raises(DataError, match="an image is gone"):
+            train(settings, tmp_path / "parts")
+    assert read_checkpoint(tmp_path / "parts").step == 3
+    result = train(settings, tmp_path / "parts", resume=True)
+    assert (result.step, result.finished) == (6, True)
+    assert [line["step"] for line in read_log(tmp_path / "parts") if "ap" in line] == [3, 6]
+    assert _same(_weights(tmp_path / "whole"), _weights(tmp_path / "parts"))
+    one, other = (read_checkpoint(tmp_path / name) for name in ("whole", "parts"))
+    assert one.best == other.best
+    assert _same(load_file(tmp_path / "whole" / BEST), load_file(tmp_path / "parts" / BEST))
+
+
+def test_a_last_validation_that_fails_is_made_up_for(data, tmp_path, monkeypatch):
+    settings = _settings(data, steps=2)
+    with monkeypatch.context() as patch:
+        patch.setattr("sodslice.training.loop.validate", _fail)
+        with pytest.raises(DataError, match="an image is gone"):
+            train(settings, tmp_path)
+    assert train(settings, tmp_path, resume=True).weights == tmp_path / BEST
+    before = (tmp_path / BEST).stat().st_mtime_ns
+    train(settings, tmp_path, resume=True)
+    assert (tmp_path / BEST).stat().st_mtime_ns == before
+
+
+def _fail(*_):
+    raise DataError("an image is gone")
+
+
+def test_an_image_that_goes_costs_no_step(data, tmp_path, monkeypatch):
+    folder = shutil.copytree(data, tmp_path / "data")
+    settings = _settings(folder, steps=500, checkpoint_every=1000)
+    monkeypatch.setattr("sodslice.training.sources.PictureCache.get", lambda _self, _key, make: make())
+
+    class Thief(Silence):
+        def step(self, step, facts):
+            if step == 3:
+                shutil.rmtree(folder / "images")
+
+    with pytest.raises(DataError, match=r"there is no file .*; 3 steps are saved, go on with `resume`"):
+        train(settings, tmp_path / "run", progress=Thief())
+    saved = read_checkpoint(tmp_path / "run")
+    assert saved.step == 3
+    shutil.copytree(data / "images", folder / "images")
+    assert (
+        train(settings, tmp_path / "run", resume=True, limits=Limits(steps=saved.step + 1)).step
+        == saved.step + 1
+    )
+
+
+def test_a_training_that_is_called_off_before_its_first_step_writes_nothing(data, tmp_path):
+    with pytest.raises(Cancelled, match="before its first step; nothing was written"):
+        train(_settings(data), tmp_path / "run", limits=Limits(stop=lambda: True))
+    assert not (tmp_path / "run").exists()
+
+
+def test_images_are_looked_through_after_all_that_is_quick_to_check(data, tmp_path):
+    looked = []
+
+    class Watcher(Silence):
+        def checked(self, done, total):
+            looked.append((done, total))
+
+    train(_settings(data, steps=1), tmp_path / "run", progress=Watcher())
+    assert looked == [(n, 8) for n in range(1, 9)]
+    looked.clear()
+    with pytest.raises(OutputError, match="holds a training already"):
+        train(_settings(data, steps=1), tmp_path / "run", progress=Watcher())
+    with pytest.raises(ModelError, match="there is no checkpoint gone"):
+        train(_settings(data, weights="gone.safetensors"), tmp_path / "other", progress=Watcher())
+    assert looked == []
+
+
+def test_other_classes_than_those_of_the_weights_are_refused_with_what_to_say(data, tmp_path):
+    settings = _settings(data, class_names=("vehicle", "boat"), weights="vehicle-t")
+    with pytest.raises(
+        ModelError, match=r"it has other classes: .*in the settings of a training: `new_head: true`"
+    ):
+        train(settings, tmp_path / "run")
+    train(dataclasses.replace(settings, new_head=True, steps=1), tmp_path / "run")
 
 
 def test_the_learning_rate_warms_up_and_falls_as_a_cosine():
@@ -203,7 +292,7 @@ def test_a_signal_ends_the_command_with_a_checkpoint_to_resume_from(data, tmp_pa
 
 
 LAUNCHED = """
-from sodslice.engines.paddle import import_paddle
+from sodslice.inference.engines.paddle import import_paddle
 paddle = import_paddle()
 from sodslice.training.processes import Processes
 pair = Processes(batch=2)
@@ -261,6 +350,24 @@ def test_two_processes_learn_together(data, tmp_path):
     names = [name for name in one if name.endswith("conv.weight")]
     gaps = [np.abs(pair[name] - one[name]).max() / np.abs(one[name]).max() for name in names]
     assert max(gaps) < 0.2
+
+
+@pytest.mark.slow
+def test_the_launch_line_of_the_docs_starts_a_training(data, tmp_path):
+    words = _command(data, tmp_path / "pair", "--steps", "2")[3:]
+    environment = {**_environment(), "PADDLE_DISTRI_BACKEND": "gloo"}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    launch = [sys.executable, "-m", "paddle.distributed.launch", "--nproc_per_node", "2"]
+    done = subprocess.run(
+        [*launch, "--log_dir", str(tmp_path / "log"), "sodslice", *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert read_checkpoint(tmp_path / "pair").step == 2
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from sodslice.engines.paddle import import_paddle
+from sodslice.inference.engines.paddle import import_paddle
 
 paddle = import_paddle()
 

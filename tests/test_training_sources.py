@@ -10,8 +10,8 @@ import rasterio
 from rasterio.transform import from_origin
 
 from sodslice.errors import DataError
+from sodslice.training.data import open_data
 from sodslice.training.settings import SourceSettings, TrainSettings
-from sodslice.training.sources import open_sources
 from tests.training_data import change_json, write_set
 
 NAMES = ("vehicle",)
@@ -20,7 +20,7 @@ NAMES = ("vehicle",)
 def _open(folder, *sources):
     sources = sources or (SourceSettings(images="images", annotations="truth.json"),)
     settings = TrainSettings(data_root=str(folder), sources=sources)
-    return open_sources(settings, NAMES, 1 << 26, open_files=True)
+    return open_data(settings, NAMES, 1 << 26).sources
 
 
 def _set(content, table, row, key, value):

@@ -232,7 +232,7 @@ def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(tmp_path, m
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("safetensors.numpy.save_file", full_disk)
-    with pytest.raises(OutputError, match=r"w.safetensors cannot be written: .*No space left"):
+    with pytest.raises(OutputError, match=r"cannot write .*w.safetensors: No space left on device$"):
         save_safetensors({"w": np.zeros(2, np.float32)}, path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
@@ -240,5 +240,5 @@ def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(tmp_path, m
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match=r"cannot write .*w.safetensors: (Not a directory|File exists)"):
         save_safetensors({"w": np.ones(1, np.float32)}, tmp_path / "file" / "w.safetensors")

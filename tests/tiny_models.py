@@ -6,11 +6,20 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
-from sodslice.engines.paddle import import_paddle
+from sodslice.inference.engines.paddle import import_paddle
 
 PERMUTE = {"type": "Permute"}
+
+
+def bright_tile(size: tuple[int, int] = (96, 128), box=(40, 24, 72, 56)) -> np.ndarray:
+    """One tile `(1, H, W, 3)` with a bright rectangle x0, y0, x1, y1."""
+    tile = np.full((1, *size, 3), 20, np.uint8)
+    x0, y0, x1, y1 = box
+    tile[:, y0:y1, x0:x1] = 250
+    return tile
 
 
 def export_bright_box(

@@ -15,9 +15,9 @@ from typing import Any, NoReturn
 
 import click
 
-from sodslice._version import __version__
 from sodslice.cli._streams import unfailing_streams
 from sodslice.errors import SodsliceError
+from sodslice.system.version import __version__
 
 COMMANDS = ("run", "demo", "plan", "merge", "config", "models", "eval", "train", "export")
 INTERRUPTED, TERMINATED = 130, 143
@@ -87,7 +87,9 @@ def _exit_code(arguments: list[str] | None) -> int:
 
 
 def _one_line(error: Exception) -> str:
-    words = " ".join(str(error).split())
+    from sodslice.cli._shared import in_flags
+
+    words = in_flags(str(error))
     if isinstance(error, MemoryError):
         return f"out of memory{f' ({words})' if words else ''}; take a smaller --tile or --batch"
     return words

@@ -1,13 +1,12 @@
-"""`sodslice config`: every setting, as YAML."""
+"""`sodslice config`: every setting, as YAML or as a JSON Schema."""
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import click
 
-from sodslice.options import Options, load_options, setting_of
+from sodslice.settings import Options, all_settings, load_options, options_schema
 
 
 @click.command(name="config")
@@ -17,21 +16,28 @@ from sodslice.options import Options, load_options, setting_of
     type=click.Path(exists=True, dir_okay=False),
     help="Show the settings of this YAML file, or of the JSON or GeoJSON of a former run.",
 )
-def command(source: str | None) -> None:
+@click.option(
+    "--schema", is_flag=True, help="Print the JSON Schema of the settings, for editors and services."
+)
+def command(source: str | None, *, schema: bool) -> None:
     """Print every setting of `run` with its help, as YAML that --config takes."""
+    if schema:
+        import orjson
+
+        click.echo(orjson.dumps(options_schema(), option=orjson.OPT_INDENT_2))
+        return
     options = load_options(source) if source else Options()
-    values = options.as_dict()
+    values, defaults = options.as_dict(), Options().as_dict()
     group = ""
-    for field in dataclasses.fields(Options):
-        setting = setting_of(field)
-        if setting.group != group:
-            group = setting.group
+    for name, known in all_settings().items():
+        if known.group != group:
+            group = known.group
             click.echo(f"# --- {group} ---")
-        default = setting.shown_default or _yaml(Options().as_dict()[field.name])
-        click.echo(f"# {setting.help} Default: {default}.")
-        if setting.choices:
-            click.echo(f"# One of: {', '.join(setting.choices)}.")
-        click.echo(f"{field.name}: {_yaml(values[field.name])}\n")
+        default = known.shown_default or _yaml(defaults[name])
+        click.echo(f"# {known.help} Default: {default}.")
+        if known.kind.choices:
+            click.echo(f"# One of: {', '.join(known.kind.choices)}.")
+        click.echo(f"{name}: {_yaml(values[name])}\n")
 
 
 def _yaml(value: Any) -> str:

@@ -11,9 +11,9 @@ from sodslice.cli._shared import (
     GroupedCommand,
     GroupedOption,
     gather_options,
-    progress_bar,
     set_up_logging,
     settings_flags,
+    terminal_events,
     verbosity_flags,
 )
 
@@ -44,13 +44,13 @@ from sodslice.cli._shared import (
 @verbosity_flags
 def command(folder: str, side: int, seed: int, **flags: Any) -> None:
     """Draw a synthetic town with exact truth, find its vehicles, and say how many were found."""
-    from sodslice.demo import run_demo
+    from sodslice.running.demo import run_demo
 
     quiet = flags.pop("quiet")
     set_up_logging(verbose=flags.pop("verbose"), quiet=quiet)
     options = gather_options(flags.pop("config"), flags)
-    with progress_bar(quiet=quiet) as progress:
-        done = run_demo(Path(folder), side=side, seed=seed, options=options, progress=progress)
+    with terminal_events(quiet=quiet) as events:
+        done = run_demo(Path(folder), side=side, seed=seed, options=options, events=events)
     click.echo(f"scene      {done.scene} ({side} x {side} pixels), truth {done.truth}")
     click.echo(f"results    {', '.join(map(str, done.outputs))}")
     click.echo(f"vehicles   {done.vehicles} drawn, {len(done.result)} found, {done.hits} of them right")

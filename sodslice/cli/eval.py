@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,16 +17,24 @@ from sodslice.cli._shared import (
     gather_options,
     progress_bar,
     set_up_logging,
+    settings_flags,
     verbosity_flags,
 )
 from sodslice.errors import DataError, OutputError, SceneError
-from sodslice.options import Options, flag_of, setting_of
+from sodslice.settings import settings_in
 
 if TYPE_CHECKING:
-    from sodslice.metrics import Case, Comparison, Evaluation, Grid
+    from sodslice.metrics import Case, Comparison, Evaluation, PixelGrid
     from sodslice.scene import Scene
 
-RUN_SETTINGS = ("tile", "overlap", "merge", "bands", "device", "batch", "threads")
+OF_THE_COMPARISON = ("iou", "class_agnostic", "model")
+"""Names that are flags of the comparison here, though a run has settings of the same names."""
+
+RUN_SETTINGS = {
+    name: known
+    for name, known in settings_in("inference", "coverage", "rendering", "joining").items()
+    if name not in OF_THE_COMPARISON
+}
 """Settings of a run that --model takes as flags; --config takes all of them."""
 
 JSON_SUFFIX = ".json"
@@ -42,26 +48,6 @@ class Judged(NamedTuple):
     evaluation: Evaluation
     about: dict[str, Any]
     own_threshold: float | None
-
-
-def _run_flags(command: Command) -> Command:
-    """The flags of some fields of `Options`, and `--config`."""
-    fields = {field.name: field for field in dataclasses.fields(Options)}
-    for name in reversed(RUN_SETTINGS):
-        setting = setting_of(fields[name])
-        command = click.option(
-            flag_of(name),
-            name,
-            cls=GroupedOption,
-            group="With --model",
-            type=click.Choice(setting.choices) if setting.choices else str,
-            metavar=None if setting.choices else "VALUE",
-            default=None,
-            help=setting.help,
-        )(command)
-    return _flag(
-        "--config", "With --model", "Settings of a run from a YAML file or a former result.", _file()
-    )(command)
 
 
 def _flag(name: str, group: str, words: str, kind: Any = str, **more: Any) -> Callable[[Command], Command]:
@@ -78,6 +64,7 @@ def _file() -> click.Path:
 
 @click.command(name="eval", cls=GroupedCommand)
 @click.argument("files", nargs=-1, required=True, metavar="[RESULT]... TRUTH")
+@settings_flags(RUN_SETTINGS, group="With --model")
 @_flag(
     "--data",
     "Files",
@@ -138,7 +125,6 @@ def _file() -> click.Path:
 )
 @_flag("--plots", "Show", "Folder for curves.png and mistakes.png.", click.Path(file_okay=False))
 @_flag("--model", "With --model", "Judge this model, a name or a folder, in place of results.")
-@_run_flags
 @verbosity_flags
 def command(files: tuple[str, ...], **flags: Any) -> None:
     """Measure results of `run` against TRUTH: COCO AP, precision, recall, false alarms.
@@ -193,51 +179,45 @@ def _judge_results(results: tuple[str, ...], truth: str, how: Comparison, flags:
 
 def _judge_model(truth: str, how: Comparison, flags: dict[str, Any]) -> Judged:
     from sodslice.metrics import evaluate, read_truth, result_layer
-    from sodslice.pipeline import as_detector
-    from sodslice.report import find_images, judge, run_notes
+    from sodslice.models import load_spec, resolve_model
+    from sodslice.report import check_sizes, find_images, judge, run_notes
 
     key = None if how.class_agnostic else flags["label_key"]
     truths = read_truth(truth, label_key=key, allow_empty=how.allow_empty)
-    if not flags["scene"] and not all(layer.image for layer in truths):
+    if not flags["scene"] and not (truths and all(layer.image for layer in truths)):
         raise DataError(f"{truth} names no images; give the raster that --model is to see with --scene")
-    paths = [Path(flags["scene"])] if flags["scene"] else find_images(truths, _folder(truth, flags))
     options = gather_options(flags["config"], {name: flags[name] for name in ("model", *RUN_SETTINGS)})
-    detector = as_detector(None, options)
-    with progress_bar(quiet=flags["quiet"], unit="image") as progress, _without_notes("sodslice.pipeline"):
+    if flags["scene"]:
+        paths = [Path(flags["scene"])]
+    else:
+        paths = find_images(truths, _folder(truth, flags))
+        check_sizes(truths, paths, options.rendering)
+    detector = load_spec(resolve_model(flags["model"], options.inference, tile=options.coverage.tile))
+    with progress_bar(quiet=flags["quiet"], unit="image") as progress:
         results = judge(detector, paths, options, progress=progress)
+    detector.close()
     for note in run_notes(results):
         log.warning(note)
     found = [result_layer(result, str(path)) for result, path in zip(results, paths, strict=True)]
     info = detector.info
     about = {
         "model": {"name": info.name, "sha256": info.sha256},
-        "options": results[0].run["options"],
+        "options": dict(results[0].provenance.options),
     }
-    return Judged(evaluate(found, truths, how), about, info.threshold)
+    evaluation = evaluate(found, truths, how, in_order=not flags["scene"])
+    return Judged(evaluation, about, info.threshold)
 
 
-@contextmanager
-def _without_notes(name: str) -> Iterator[None]:
-    """A logger that keeps quiet: its notes on each image are given once for all, by `run_notes`."""
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
-
-
-def _grid(scene: str | None) -> Grid | None:
+def _grid(scene: str | None) -> PixelGrid | None:
     """The pixels of the raster given with --scene."""
-    from sodslice.metrics import Grid
+    from sodslice.metrics import PixelGrid
     from sodslice.scene import open_scene
 
     if scene is None:
         return None
     opened = open_scene(scene)
     try:
-        return Grid(opened.georef, (opened.width, opened.height))
+        return PixelGrid(opened.georef, (opened.width, opened.height))
     finally:
         opened.close()
 
@@ -253,7 +233,7 @@ def _write_numbers(judged: Judged, truth: str, flags: dict[str, Any]) -> None:
     import orjson
 
     from sodslice.metrics import as_table
-    from sodslice.writers import write_atomically
+    from sodslice.system.files import write_atomically
 
     own = [] if judged.own_threshold is None else [("the model's own", judged.own_threshold)]
     numbers = {"truth": truth, **judged.about, **judged.evaluation.as_dict()}
@@ -270,11 +250,11 @@ def _write_numbers(judged: Judged, truth: str, flags: dict[str, Any]) -> None:
 
 def _draw(judged: Judged, truth: str, flags: dict[str, Any]) -> None:
     """The two pictures; the one of mistakes needs the images."""
-    from sodslice.report import draw_contact_sheet, draw_curves
+    from sodslice.report import draw_contact_sheet, plot_curves
 
     evaluation = judged.evaluation
     folder = Path(flags["plots"])
-    draw_curves(evaluation, folder / "curves.png", title=Path(truth).name)
+    plot_curves(evaluation, folder / "curves.png", title=Path(truth).name)
     best = evaluation.metrics.best.threshold
     threshold = next(iter(flags["at"]), judged.own_threshold or (0.5 if math.isnan(best) else best))
 

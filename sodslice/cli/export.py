@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from sodslice.cli._shared import GroupedCommand, set_up_logging, verbosity_flags
-from sodslice.errors import ModelError
 
 
 def _size(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, int] | None:
@@ -67,6 +63,12 @@ def _size(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int,
 @click.option(
     "--gsd", type=click.FloatRange(0, min_open=True), help="Metres per pixel of the training images."
 )
+@click.option(
+    "--object-px",
+    nargs=2,
+    type=click.FloatRange(0, min_open=True),
+    help="Least and greatest longer side in pixels of the objects that the model knows.",
+)
 @click.option("--licence", help="What may be done with the weights, in a sentence.")
 @click.option("--overwrite", is_flag=True, help="Replace what the folder holds now.")
 @verbosity_flags
@@ -82,10 +84,11 @@ def command(checkpoint: str, output: Path, *, verbose: bool, quiet: bool, **flag
     path = checkpoint_of(checkpoint)
     names = _class_names(flags["classes"], flags["classes_from"])
 
-    from sodslice.engines.paddle import import_paddle
+    from sodslice.inference.engines.paddle import import_paddle
 
     import_paddle()
-    from sodslice.ppyoloe.export import export_folder, settings_of
+    from sodslice.ppyoloe.description import settings_of
+    from sodslice.ppyoloe.export import export_folder
     from sodslice.ppyoloe.onnx import export_onnx, require_converter
     from sodslice.ppyoloe.weights import load_network
 
@@ -98,7 +101,8 @@ def command(checkpoint: str, output: Path, *, verbose: bool, quiet: bool, **flag
     if size is None and config.input_size is not None:
         size = (config.input_size, config.input_size)
     settings = settings_of(metadata, size)
-    said = {"gsd_m": flags["gsd"], "licence": flags["licence"]}
+    sides = None if flags["object_px"] is None else sorted(flags["object_px"])
+    said = {"gsd_m": flags["gsd"], "object_px": sides, "licence": flags["licence"]}
     settings = replace(
         settings,
         nms=not onnx if flags["nms"] is None else flags["nms"],
@@ -119,44 +123,14 @@ def command(checkpoint: str, output: Path, *, verbose: bool, quiet: bool, **flag
 
 
 def _class_names(listed: str | None, file: Path | None) -> tuple[str, ...] | None:
+    from sodslice.tables.class_lists import distinct_names, names_in
+
     if listed and file:
         raise click.UsageError("--classes and --classes-from say the same thing; give one of them")
-    if listed:
-        return tuple(name.strip() for name in listed.split(","))
-    return None if file is None else names_in(file)
-
-
-def names_in(file: Path) -> tuple[str, ...]:
-    """Class names in the order of their ids: COCO categories, a `label_list`, or the lines of a text.
-
-    Raises:
-        ModelError: the file holds no names.
-    """
+    if listed is None:
+        return None if file is None else names_in(file)
     try:
-        names = _READERS.get(file.suffix, str.splitlines)(file.read_text(encoding="utf-8"))
-        words = tuple(name.strip() for name in names if name.strip())
-    except (ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
-        raise ModelError(
-            f"{file} holds no class names ({' '.join(str(error).split())}); give a COCO .json with "
-            "`categories`, a .yml with `label_list`, or a .txt of one name a line"
-        ) from None
-    if not words:
-        raise ModelError(f"{file} holds no class names; write one a line")
-    return words
-
-
-def _coco_names(text: str) -> list[str]:
-    categories = sorted(json.loads(text)["categories"], key=lambda category: int(category["id"]))
-    return [category["name"] for category in categories]
-
-
-def _label_list(text: str) -> list[str]:
-    names: list[str] = yaml.safe_load(text)["label_list"]
-    return names
-
-
-_READERS: Mapping[str, Callable[[str], list[str]]] = {
-    ".json": _coco_names,
-    ".yml": _label_list,
-    ".yaml": _label_list,
-}
+        return distinct_names(listed.split(","))
+    except ValueError as error:
+        words = f"{error}; write names as in car,truck,bus"
+        raise click.BadParameter(words, param_hint="--classes") from None

@@ -1,4 +1,4 @@
-"""`sodslice merge`: join the boxes of a finished run again, with other settings, without a model."""
+"""`sodslice merge`: finish a run again from what its tiles saw, with other settings, without a model."""
 
 from __future__ import annotations
 
@@ -11,19 +11,11 @@ from sodslice.cli._shared import (
     GroupedOption,
     set_up_logging,
     settings_flags,
+    typed,
+    typing_errors,
     verbosity_flags,
 )
-
-AFTER_DETECTION = (
-    "merge",
-    "iou",
-    "class_agnostic",
-    "class_group",
-    "threshold",
-    "classes",
-    "min_size",
-    "max_size",
-)
+from sodslice.settings import all_settings
 
 
 @click.command(name="merge", cls=GroupedCommand)
@@ -37,15 +29,18 @@ AFTER_DETECTION = (
     cls=GroupedOption,
     help="File to write; repeatable.",
 )
-@settings_flags(AFTER_DETECTION)
+@settings_flags(
+    {name: known for name, known in all_settings().items() if known.after_detection}, config=False
+)
 @verbosity_flags
 def command(result: str, outputs: tuple[str, ...], **flags: Any) -> None:
     """Merge what the tiles of RESULT saw again; RESULT was written by `run --keep-raw`."""
-    from sodslice.remerge import merge_again
-    from sodslice.writers import write
+    from sodslice.results import write
+    from sodslice.running import finish_again
 
     set_up_logging(verbose=flags.pop("verbose"), quiet=flags.pop("quiet"))
-    again = merge_again(result, {name: value for name, value in flags.items() if value not in (None, ())})
+    with typing_errors():
+        again = finish_again(result, typed(flags))
     for path in outputs:
         write(again, path)
-    click.echo(f"{again.scene['path']}: {len(again)} objects -> {', '.join(outputs)}")
+    click.echo(f"{again.scene.path}: {len(again)} objects -> {', '.join(outputs)}")

@@ -16,11 +16,12 @@ def command(ctx: click.Context) -> None:
 @command.command(name="list")
 def list_models() -> None:
     """Names that --model takes."""
-    from sodslice.models import MODELS
+    from sodslice.models import DETECTORS, MODELS, model_names
 
-    for model in MODELS.values():
-        here = "" if model.folder or model.name == "blobs" else "  (not on this machine)"
-        click.echo(f"{model.name:<30} {model.about}{here}")
+    for name in model_names():
+        about = MODELS[name].about if name in MODELS else DETECTORS[name].about
+        elsewhere = name in MODELS and MODELS[name].folder is None
+        click.echo(f"{name:<30} {about}{'  (not on this machine)' if elsewhere else ''}")
 
 
 @command.command(name="info")
@@ -38,6 +39,7 @@ def info(model: str) -> None:
         "preprocess": ", ".join(facts.preprocess),
         "threshold": f"{facts.threshold:g}",
         "NMS": "inside the model, per tile" if facts.suppressed else "by the merge",
+        "objects": "{:g} to {:g} pixels".format(*facts.object_px) if facts.object_px else "not known",
         "GSD": f"about {facts.gsd_m:g} m per pixel in training" if facts.gsd_m else "not known",
         "licence": facts.licence or "not stated in the model's files",
         "sha256": facts.sha256 or "-",

@@ -12,15 +12,18 @@ from sodslice.cli._shared import (
     GroupedCommand,
     GroupedOption,
     gather_options,
-    progress_bar,
+    in_flags,
+    seconds_since_start,
     set_up_logging,
     settings_flags,
+    terminal_events,
     verbosity_flags,
 )
 
 if TYPE_CHECKING:
-    from sodslice.options import Options
-    from sodslice.result import RunResult
+    from sodslice.jobs import Outcome
+    from sodslice.results import RunResult
+    from sodslice.settings import Options
 
 SOME_FAILED = 3
 
@@ -45,6 +48,8 @@ def command(scenes: tuple[str, ...], outputs: tuple[str, ...], **flags: Any) -> 
     """
     quiet, verbose = flags.pop("quiet"), flags.pop("verbose")
     set_up_logging(verbose=verbose, quiet=quiet)
+    if not all(map(str.strip, scenes)):
+        raise click.UsageError("a SCENE has an empty name; is a variable of the shell not set?")
     options = gather_options(flags.pop("config"), flags)
     if len(scenes) == 1 and not Path(scenes[0]).is_dir():
         return _run_one(scenes[0], outputs, options, quiet=quiet)
@@ -52,64 +57,76 @@ def command(scenes: tuple[str, ...], outputs: tuple[str, ...], **flags: Any) -> 
 
 
 def _run_one(scene: str, outputs: tuple[str, ...], options: Options, *, quiet: bool) -> int:
-    from sodslice.pipeline import open_with, run
+    from sodslice.running import run
+    from sodslice.scene import as_scene
 
-    with progress_bar(quiet=quiet) as progress:
-        opened = open_with(scene, options)
+    with terminal_events(quiet=quiet) as events:
+        opened = as_scene(scene, options.rendering)
         try:
-            files = _files(opened.name, outputs, on_map=opened.georef.on_map)
-            result = run(opened, options=options, output=files, progress=progress)
+            files = _files(opened.name, outputs, on_map=opened.georef.meant_for_map)
+            result = run(opened, options=options, output=files, events=events)
         finally:
             opened.close()
-    click.echo(_summary(result, ", ".join(map(str, files))))
-    return SOME_FAILED if result.run["failed_tiles"] else 0
+    _show(result, ", ".join(map(str, files)), seconds_since_start(), quiet=quiet)
+    return SOME_FAILED if result.provenance.failed_tiles else 0
 
 
 def _files(scene: str, outputs: tuple[str, ...], *, on_map: bool) -> list[Path]:
     """The files to write for one scene; a folder gets a file named like the scene."""
-    from sodslice.errors import OutputError
-    from sodslice.writers import is_own
-
     name = Path(scene).stem + (".geojson" if on_map else ".json")
     if not outputs:
-        if Path(name).exists() and not is_own(Path(name)):
-            raise OutputError(f"{name} is here and is no output of sodslice; say with -o where to write")
         return [Path(name)]
     return [Path(o) / name if Path(o).is_dir() or o.endswith(("/", "\\")) else Path(o) for o in outputs]
 
 
 def _run_many(scenes: tuple[str, ...], outputs: tuple[str, ...], options: Options, *, quiet: bool) -> int:
-    from sodslice.jobs import ScenesFailed, find_scenes, run_many
+    from sodslice.jobs import run_many
+    from sodslice.results import format_of
 
-    if len(outputs) != 1 or Path(outputs[0]).suffix in (".json", ".geojson"):
+    if len(outputs) != 1 or format_of(outputs[0]) is not None:
         raise click.UsageError("several scenes need one folder for their results: -o FOLDER")
     folders = [Path(s) for s in scenes if Path(s).is_dir()]
     if folders and len(scenes) > 1:
         raise click.UsageError("give one folder, or several images, not both")
     paths: Any = folders[0] if folders else [Path(s) for s in scenes]
-    total = len(find_scenes(folders[0])) if folders else len(scenes)
-    code = 0
-    with progress_bar(quiet=quiet) as bar:
-        tell = None if bar is None else lambda _, done, tiles: bar(done, tiles)
-        try:
-            for result in run_many(paths, options=options, output=outputs[0], progress=tell):
-                click.echo(_summary(result, outputs[0]))
-                code = SOME_FAILED if result.run["failed_tiles"] else code
-        except ScenesFailed as failed:
-            click.echo(f"{len(failed.failures)} of {total} scenes failed:", err=True)
-            for error in failed.failures.values():
-                click.echo(f"  {error}", err=True)
-            code = SOME_FAILED
-    return code
+    failed, some_tiles, total = 0, False, 0
+    with terminal_events(quiet=quiet) as events:
+        before = seconds_since_start()
+        for outcome in run_many(paths, options=options, output=outputs[0], events=events):
+            now = seconds_since_start()
+            _tell(outcome, now - before, quiet=quiet)
+            before, total, failed = now, total + 1, failed + outcome.failed
+            some_tiles |= outcome.result is not None and bool(outcome.result.provenance.failed_tiles)
+    if failed:
+        click.echo(f"{failed} of {total} scenes failed", err=True)
+    return SOME_FAILED if failed or some_tiles else 0
 
 
-def _summary(result: RunResult, where: str) -> str:
-    """One line: what was found, where it is written, how long it took."""
-    counts = result.run["counts"]
+def _tell(outcome: Outcome, seconds: float, *, quiet: bool) -> None:
+    """One line on what became of a scene; failures on stderr, also where nothing else is said."""
+    files = ", ".join(map(str, outcome.outputs))
+    if outcome.failed:
+        click.echo(f"error: {in_flags(outcome.why)}", err=True)
+    elif outcome.result is not None:
+        _show(outcome.result, files, seconds, quiet=quiet)
+    elif not quiet:
+        click.echo(f"{outcome.path}: skipped, {outcome.why} -> {files}")
+
+
+def _show(result: RunResult, where: str, seconds: float, *, quiet: bool) -> None:
+    """The summary; where nothing else is said, of a result in which objects may be missing, on stderr."""
+    if not quiet or result.provenance.counts.cut_short:
+        click.echo(_summary(result, where, seconds), err=quiet)
+
+
+def _summary(result: RunResult, where: str, seconds: float) -> str:
+    """One line: what was found, where it is written, how long it took from the start."""
+    counts = result.provenance.counts
     classes = ", ".join(f"{name} {count}" for name, count in Counter(result.labels).most_common())
-    skipped = f", {counts['skipped_nodata']} without data" if counts["skipped_nodata"] else ""
-    skipped += f", {counts['failed']} not readable" if counts["failed"] else ""
+    skipped = f", {counts.skipped_nodata} without data" if counts.skipped_nodata else ""
+    skipped += f", {counts.failed} not readable" if counts.failed else ""
+    skipped += f", {counts.cut_short} cut short" if counts.cut_short else ""
     return (
-        f"{result.scene['path']}: {len(result)} objects{f' ({classes})' if classes else ''} -> {where} "
-        f"[{counts['tiles']} tiles{skipped}, {result.timings['seconds']['all']:.1f} s]"
+        f"{result.scene.path}: {len(result)} objects{f' ({classes})' if classes else ''} -> {where} "
+        f"[{counts.tiles} tiles{skipped}, {seconds:.1f} s]"
     )

@@ -5,20 +5,25 @@ from __future__ import annotations
 import signal
 import sys
 import warnings
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sodslice.cli._shared import GroupedCommand, set_up_logging, verbosity_flags
+from sodslice.cli._shared import GroupedCommand, progress_bar, set_up_logging, verbosity_flags
+from sodslice.errors import Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import FrameType
 
     from sodslice.training.settings import TrainSettings
+
+
+MANY_IMAGES = 500
+"""From here on a look through all of them takes long enough to say so."""
 
 
 @click.command("train", cls=GroupedCommand)
@@ -29,7 +34,9 @@ if TYPE_CHECKING:
 @click.option(
     "--data-root", type=click.Path(path_type=Path), help="Folder that the paths of the data start from."
 )
-@click.option("--weights", type=click.Path(path_type=Path), help="Checkpoint to start from.")
+@click.option(
+    "--weights", type=click.Path(path_type=Path), help="Checkpoint to start from, a file or vehicle-t."
+)
 @click.option("--steps", type=click.IntRange(1), help="Updates of the weights.")
 @click.option("--seed", type=click.IntRange(0), help="Equal seeds give equal weights.")
 @click.option("--workers", type=click.IntRange(0), help="Processes that prepare canvases.")
@@ -56,26 +63,31 @@ def command(
     """
     set_up_logging(verbose=verbose, quiet=quiet)
     from sodslice.training.machine import prepare_machine
-    from sodslice.training.settings import load_settings
+    from sodslice.training.settings import load_training
 
     changes = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in given.items()
         if value is not None
     }
-    settings = load_settings(config, **changes)
+    settings = load_training(config, changes)
     folder = output or Path("runs") / config.stem
     prepare_machine()
 
-    from sodslice.engines.paddle import import_paddle
+    from sodslice.inference.engines.paddle import import_paddle
 
     import_paddle()
     warnings.filterwarnings("ignore", message="When training, we now always track")  # as it should
-    from sodslice.training.loop import Limits, train
+    from sodslice.training.loop import train
+    from sodslice.training.progress import Limits
 
     with _polite_stop() as wish, _Bar(settings, quiet=quiet) as bar:
         limits = Limits(minutes=max_minutes, stop=lambda: wish.signal is not None)
-        result = train(settings, folder, resume=resume, limits=limits, progress=bar)
+        try:
+            result = train(settings, folder, resume=resume, limits=limits, progress=bar)
+        except Cancelled as error:
+            click.echo(f"stopped: {error}", err=True)
+            sys.exit(128 + (wish.signal or signal.SIGINT))
     quality = "" if result.best is None else f", validation AP {100 * result.best:.1f}"
     state = "trained" if result.finished else "stopped, go on with --resume:"
     click.echo(f"{state} {result.step} of {settings.steps} steps{quality}, weights {result.weights}")
@@ -120,11 +132,24 @@ class _Bar:
         from tqdm import tqdm
 
         hidden = self._quiet or not sys.stderr.isatty()
+        self._files = ExitStack()
         self._bar = tqdm(total=self._settings.steps, unit="step", disable=hidden, file=sys.stderr)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._files.close()
         self._bar.close()
+
+    def checked(self, done: int, total: int) -> None:
+        """Show how many image files were looked through; in words, once, where there is no terminal."""
+        if done == 1:
+            self._show = self._files.enter_context(progress_bar(quiet=self._quiet, unit="image"))
+            if self._show is None and not self._quiet and total >= MANY_IMAGES:
+                click.echo(f"looking through {total} images before the training starts", err=True)
+        if self._show is not None:
+            self._show(done, total)
+        if done == total:
+            self._files.close()
 
     def step(self, step: int, facts: Mapping[str, float]) -> None:
         """Show a step that is done."""

@@ -7,6 +7,28 @@ tests/test_merging_suppression.py.
 
 from __future__ import annotations
 
-from sodslice.merging.methods import METHODS, THRESHOLD_FIRST, merge
+from typing import TYPE_CHECKING
 
-__all__ = ["METHODS", "THRESHOLD_FIRST", "merge"]
+from sodslice.system.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from sodslice.merging.joining import Joining
+    from sodslice.merging.methods import METHODS, THRESHOLD_FIRST, merge
+    from sodslice.merging.tile_table import TileTable
+
+__all__ = [
+    "METHODS",
+    "THRESHOLD_FIRST",
+    "Joining",
+    "TileTable",
+    "merge",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "joining": "Joining",
+        "methods": "METHODS THRESHOLD_FIRST merge",
+        "tile_table": "TileTable",
+    },
+)

@@ -7,14 +7,15 @@ from types import MappingProxyType
 
 import numpy as np
 
-from sodslice.detections import Detections
 from sodslice.errors import OptionError, did_you_mean
+from sodslice.merging.names import METHOD_NAMES
 from sodslice.merging.rule import Rule, Tiles
 from sodslice.merging.sahi_modes import sahi_greedy_nmm, sahi_nmm, sahi_nms
 from sodslice.merging.seam import seam
-from sodslice.merging.suppression import suppress
-from sodslice.merging.table_order import canonical_rows, distinct
+from sodslice.merging.suppression import suppressed_by
+from sodslice.merging.table_order import canonical_rows, distinct_detections
 from sodslice.merging.tile_table import TileTable
+from sodslice.tables.detections import Detections
 
 ROWS_AT_ONCE = 1 << 20
 """Of tables with more rows the groups of classes are merged one after the other."""
@@ -59,7 +60,7 @@ def merge(
     """
     if method not in METHODS:
         raise OptionError(
-            f"--merge must be one of {', '.join(METHODS)}, got {method!r}{did_you_mean(method, METHODS)}"
+            f"`merge` must be one of {', '.join(METHODS)}, got {method!r}{did_you_mean(method, METHODS)}"
         )
     rule = Rule(iou, class_agnostic, suppressed)
     merged = (
@@ -84,26 +85,19 @@ def _by_groups(found: Detections, tiles: Tiles, rule: Rule, method: Method) -> D
 
 def _none(found: Detections, _tiles: Tiles, _rule: Rule) -> Detections:
     """Every row as reported, once."""
-    return distinct(found)
+    return distinct_detections(found)
 
 
 def _nms(found: Detections, _tiles: Tiles, rule: Rule) -> Detections:
     """Greedy non-maximum suppression by IoU, blind to tiles."""
-    found = distinct(found)
+    found = distinct_detections(found)
     rows = np.arange(len(found))
-    keepers = suppress(found.boxes, rule.groups(found), None, order=rows, least_iou=rule.iou)
+    keepers = suppressed_by(found.boxes, rule.groups(found), None, order=rows, least_iou=rule.iou)
     return found[keepers == rows]
 
 
 METHODS: Mapping[str, Method] = MappingProxyType(
-    {
-        "seam": seam,
-        "nms": _nms,
-        "none": _none,
-        "sahi-nms": sahi_nms,
-        "sahi-nmm": sahi_nmm,
-        "sahi-greedy-nmm": sahi_greedy_nmm,
-    }
+    dict(zip(METHOD_NAMES, (seam, _nms, _none, sahi_nms, sahi_nmm, sahi_greedy_nmm), strict=True))
 )
 """What `merge` can do, by name: functions of the table, the tiles and the rule, in any order of rows."""
 

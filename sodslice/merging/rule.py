@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sodslice.boxes import Labels
-from sodslice.detections import NO_TILE, Detections
 from sodslice.errors import OptionError
 from sodslice.merging.tile_table import TileTable
-from sodslice.tiles import Tile
+from sodslice.tables.boxes import Labels
+from sodslice.tables.detections import NO_TILE, Detections
+from sodslice.tables.tiles import Tile
 
 Tiles = Sequence[Tile] | npt.NDArray[np.integer] | TileTable
 """The tiles of a run: `Tile`s, or a table of them, or `(T, 5)` integers id, x, y, width, height."""
@@ -37,7 +37,7 @@ class Rule:
 
     def __post_init__(self) -> None:
         if not 0 < self.iou <= 1:
-            raise OptionError(f"--iou must be above 0 and at most 1, got {self.iou:g}")
+            raise OptionError(f"`iou` must be above 0 and at most 1, got {self.iou:g}")
         if not isinstance(self.joined, bool):
             members = [label for group in self.joined for label in set(group)]
             if len(members) != len(set(members)):

@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sodslice import boxes as box
-from sodslice.detections import Detections
 from sodslice.errors import DeviceError
 from sodslice.merging.rule import Rule, Tiles
-from sodslice.merging.table_order import distinct
+from sodslice.merging.table_order import distinct_detections
+from sodslice.tables import boxes as box
+from sodslice.tables.detections import Detections
 
 METRIC = "IOS"
 
 
 def sahi_nms(found: Detections, _tiles: Tiles, rule: Rule) -> Detections:
     """`NMSPostprocess`: the best box stays, what overlaps it goes."""
-    found = distinct(found)
+    found = distinct_detections(found)
     if not len(found):
         return found
     return found[np.array(_combine().batched_nms(_as_array(found, rule), METRIC, rule.iou), np.intp)]
@@ -30,13 +30,13 @@ def sahi_nms(found: Detections, _tiles: Tiles, rule: Rule) -> Detections:
 
 def sahi_nmm(found: Detections, _tiles: Tiles, rule: Rule) -> Detections:
     """`NMMPostprocess`: what overlaps the best box, or what overlaps that, is joined to it."""
-    found = distinct(found)
+    found = distinct_detections(found)
     return _joined(found, _combine().batched_nmm(_as_array(found, rule), METRIC, rule.iou), rule)
 
 
 def sahi_greedy_nmm(found: Detections, _tiles: Tiles, rule: Rule) -> Detections:
     """`GreedyNMMPostprocess`, SAHI's default: what overlaps the best box is joined to it."""
-    found = distinct(found)
+    found = distinct_detections(found)
     return _joined(found, _combine().batched_greedy_nmm(_as_array(found, rule), METRIC, rule.iou), rule)
 
 
@@ -47,7 +47,7 @@ def _combine() -> Any:
     except ImportError as error:
         raise DeviceError(
             f"SAHI cannot load ({' '.join(str(error).split())}); install the system's libGL, "
-            "on Debian: apt install libgl1 libglib2.0-0, or take --merge seam"
+            "on Debian: apt install libgl1 libglib2.0-0, or take `merge=seam`"
         ) from None
     return combine
 

@@ -19,13 +19,13 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from sodslice.boxes import Boxes, Mask, Rows, area, intersection, iou, touching_pairs
-from sodslice.detections import NO_TILE, Detections
 from sodslice.merging.rule import Rule, Tiles, tile_sources
 from sodslice.merging.stitching import COMPARABLE, stitch
-from sodslice.merging.suppression import suppress
+from sodslice.merging.suppression import suppressed_by
 from sodslice.merging.table_order import canonical_rows, descending, distinct_rows
 from sodslice.merging.tile_table import TileTable, is_fragment
+from sodslice.tables.boxes import Boxes, Mask, Rows, area, intersection, iou, touching_pairs
+from sodslice.tables.detections import NO_TILE, Detections
 
 COVERED = 0.5
 """A fragment is covered by a whole box that holds at least this share of it."""
@@ -128,7 +128,9 @@ def _covered(found: Detections, cut: Mask, rule: Rule) -> Mask:
 def _choose(found: Detections, cut: Mask, tiles: TileTable, rule: Rule) -> tuple[Detections, Rows]:
     """Step 3: the table with the sides of the boxes that are kept averaged, and whom each box loses to."""
     order = descending(found.scores * (1.0 + DEPTH * _standing(found, cut, tiles)))
-    keepers = suppress(found.boxes, rule.groups(found), rule.sources(found), order=order, least_iou=rule.iou)
+    keepers = suppressed_by(
+        found.boxes, rule.groups(found), rule.sources(found), order=order, least_iou=rule.iou
+    )
     return replace(found, boxes=_averaged(found, cut, keepers)), keepers
 
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sodslice.boxes import Boxes, Labels, Mask, Rows, iou, touching_pairs
-from sodslice.detections import Detections
 from sodslice.merging.suppression import components
 from sodslice.merging.tile_table import TileTable, is_fragment, tolerance
+from sodslice.tables.boxes import Boxes, Labels, Mask, Rows, iou, touching_pairs
+from sodslice.tables.detections import Detections
 
 COMPARABLE = 0.5
 """A box can speak for or against another one from this share of its score on: detectors report noise, too."""

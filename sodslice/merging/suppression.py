@@ -1,11 +1,11 @@
-"""Non-maximum suppression as rounds over a list of conflicts."""
+"""Non-maximum suppression as rounds over a list of conflicts: which box each one loses to."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from sodslice.boxes import Boxes, Labels, Mask, Rows, iou, touching_pairs
+from sodslice.tables.boxes import Boxes, Labels, Mask, Rows, iou, touching_pairs
 
 _MOST_ROUNDS = 32
 _CONFLICTS_A_BOX = 2
@@ -13,7 +13,9 @@ _SPARE_CONFLICTS = 1 << 21
 """Conflicts that are held at once: a real scene has less than one a box, since a box is seen by few tiles."""
 
 
-def suppress(boxes: Boxes, groups: Labels, owners: Labels | None, *, order: Rows, least_iou: float) -> Rows:
+def suppressed_by(
+    boxes: Boxes, groups: Labels, owners: Labels | None, *, order: Rows, least_iou: float
+) -> Rows:
     """Greedy non-maximum suppression.
 
     The definition: go through the boxes in their order; a box that no kept box of its group and of another
@@ -36,7 +38,7 @@ def suppress(boxes: Boxes, groups: Labels, owners: Labels | None, *, order: Rows
 
 
 def _decide(boxes: Boxes, groups: Labels, owners: Labels | None, least_iou: float) -> Rows:
-    """As `suppress`, for boxes that stand in their order.
+    """As `suppressed_by`, for boxes that stand in their order.
 
     Where boxes crowd so much that their conflicts would fill the memory, the better half is decided first;
     what is left of the other half, mostly little, comes second.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from sodslice.boxes import Mask, Rows
-from sodslice.detections import Detections
+from sodslice.tables.boxes import Mask, Rows
+from sodslice.tables.detections import Detections
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 """2^64 over the golden ratio: Knuth's multiplier for hashing (The Art of Computer Programming, 6.4)."""
@@ -36,7 +36,7 @@ def _in_runs(values: npt.NDArray[np.generic]) -> Mask:
     return np.append(same, False) | np.append(False, same) if len(values) else same
 
 
-def distinct(found: Detections) -> Detections:
+def distinct_detections(found: Detections) -> Detections:
     """The table in canonical order, each of several equal rows once."""
     found = found[canonical_rows(found)]
     x0, y0, x1, y1 = found.boxes.T

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sodslice.boxes import Boxes, Labels, Mask, Rows, pieces, spread, touching_pairs
-from sodslice.detections import NO_TILE
 from sodslice.errors import DetectionsError
-from sodslice.tiles import Tile
+from sodslice.tables.boxes import Boxes, Labels, Mask, Rows, pieces, spread, touching_pairs
+from sodslice.tables.detections import NO_TILE
+from sodslice.tables.tiles import Tile
 
 TOLERANCE_PX = 2.0
 TOLERANCE_SHARE = 0.06
@@ -42,8 +42,17 @@ class TileTable:
     neighbours: Neighbours
 
     @classmethod
-    def of(cls, tiles: Sequence[Tile] | npt.NDArray[np.integer] | TileTable) -> TileTable:
+    def of(
+        cls,
+        tiles: Sequence[Tile] | npt.NDArray[np.integer] | TileTable,
+        *,
+        outline: tuple[int, int, int, int] | None = None,
+    ) -> TileTable:
         """From tiles, or from their fields as `(T, 5)` integers; a table stays as it is.
+
+        Args:
+            tiles: all of a run, or those that have a say.
+            outline: x0, y0, x1, y1 of all tiles of the run; None takes that of those given.
 
         Raises:
             DetectionsError: the array has another shape, or an id comes twice.
@@ -63,8 +72,11 @@ class TileTable:
                 f"each tile needs its own id, got {len(ids)} tiles with {len(set(ids))} ids"
             )
         edges = np.stack([x, y, x + width, y + height], axis=1).astype(np.float64)
-        low, high = edges[:, :2].min(axis=0, initial=np.inf), edges[:, 2:].max(axis=0, initial=-np.inf)
-        inner = edges != np.concatenate([low, high])
+        if outline is None:
+            low, high = edges[:, :2].min(axis=0, initial=np.inf), edges[:, 2:].max(axis=0, initial=-np.inf)
+            inner = edges != np.concatenate([low, high])
+        else:
+            inner = edges != np.array(outline, np.float64)
         return cls(ids, edges, inner, Neighbours.of(edges, inner))
 
     def rows_of(self, tile_ids: Labels) -> Rows:

@@ -5,12 +5,13 @@ In memory: `coco_metrics(truths, found, names)`. From files: `evaluate(read_resu
 
 from sodslice.metrics.cases import Case, Comparison
 from sodslice.metrics.coco import SIZE_BANDS, AveragePrecision, ClassMetrics, CocoMetrics, coco_metrics
-from sodslice.metrics.curve import Curve, OperatingPoint, draw_curve
+from sodslice.metrics.curve import Curve, OperatingPoint, precision_recall_curve
 from sodslice.metrics.evaluation import Evaluation, evaluate
-from sodslice.metrics.frames import Grid
+from sodslice.metrics.frames import PixelGrid
 from sodslice.metrics.layer import Layer
 from sodslice.metrics.matching import Matching, match
 from sodslice.metrics.reading import read_results, read_truth, result_layer
+from sodslice.metrics.sizes import size_fault
 from sodslice.metrics.table import as_table
 from sodslice.metrics.truth import EVERYWHERE, Region, Truth
 
@@ -24,18 +25,19 @@ __all__ = [
     "Comparison",
     "Curve",
     "Evaluation",
-    "Grid",
     "Layer",
     "Matching",
     "OperatingPoint",
+    "PixelGrid",
     "Region",
     "Truth",
     "as_table",
     "coco_metrics",
-    "draw_curve",
     "evaluate",
     "match",
+    "precision_recall_curve",
     "read_results",
     "read_truth",
     "result_layer",
+    "size_fault",
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,58 +13,120 @@ import pyproj
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from sodslice import boxes as box_math
-from sodslice.detections import NO_TILE, Detections
 from sodslice.errors import DataError
-from sodslice.georef import GeoRef
 from sodslice.metrics.classes import UNKNOWN, ClassPlan
 from sodslice.metrics.frames import COORDINATES, Framed
 from sodslice.metrics.layer import Layer
 from sodslice.metrics.matching import NOTHING, match
 from sodslice.metrics.reading import read_region
 from sodslice.metrics.truth import Region, Truth
+from sodslice.place.georef import GeoRef
+from sodslice.tables import boxes as box_math
+from sodslice.tables.detections import NO_TILE, Detections
+from sodslice.values import cells
+from sodslice.values.kinds import Kind, Maybe, OneOf, Real, Schema, Switch, Word, items
+from sodslice.values.setting import Setting, check_settings, setting
 
 Points = npt.NDArray[np.float64]
+
+_FILE = Maybe(Word(), word="none")
+
+
+class NameMap(Kind):
+    """Names to read as other names: from a mapping, from "car=vehicle,van=vehicle", or a list of such."""
+
+    metavar = "NAME=NAME"
+
+    def read(self, given: Any) -> dict[str, str]:
+        """See `Kind`."""
+        pairs = (
+            given.items()
+            if isinstance(given, Mapping)
+            else [p for item in items(given) for p in _pairs(item)]
+        )
+        found = {_name(one): _name(other) for one, other in pairs}
+        if None in {*found, *found.values()}:
+            raise ValueError("names to read as other names, for example car=vehicle")
+        return found  # type: ignore[return-value]
+
+    def schema(self) -> Schema:
+        """See `Kind`."""
+        name = {"type": "string", "minLength": 1}
+        return {"type": "object", "propertyNames": name, "additionalProperties": name}
+
+
+def _pairs(text: Any) -> list[tuple[str, str]]:
+    """Both sides of each equals sign; "" where there is none."""
+    sides = [part.partition("=") for part in str(text).split(",")]
+    return [(name, other) for name, _, other in sides]
+
+
+def _name(given: Any) -> str | None:
+    return cells.name(given) if isinstance(given, str) else None
 
 
 @dataclass(frozen=True)
 class Comparison:
     """How to compare.
 
-    Args:
-        iou: the overlap that makes a match, for precision, recall and distances.
-        class_map: names to read as other names, on both sides.
-        class_agnostic: whether all classes count as one.
-        coordinates: "auto", "pixel" or "map"; see `frames.common_frame`.
-        roi: GeoJSON file; only what has its centre in its polygons counts.
-        ignored: GeoJSON file; what has its centre in its polygons does not count.
-        regions_in: the coordinates of these two: "map" (longitude and latitude), "pixel", or "auto": on the
-            map where the scene has a georeference.
-        partial: whether images of the truth without a result are left out, not refused.
-        allow_empty: whether a truth without objects is compared, for its false alarms.
-
     Raises:
-        DataError: a value is out of range.
+        OptionError: a value is malformed or out of range.
     """
 
-    iou: float = 0.5
-    class_map: Mapping[str, str] = field(default_factory=dict)
-    class_agnostic: bool = False
-    coordinates: str = "auto"
-    roi: str | Path | None = None
-    ignored: str | Path | None = None
-    regions_in: str = "auto"
-    partial: bool = False
-    allow_empty: bool = False
+    iou: float = setting(
+        0.5,
+        Setting(
+            Real(0, 1, open_=True),
+            "The overlap that makes a match, for precision, recall and distances.",
+            "Compare",
+        ),
+    )
+    class_map: Mapping[str, str] = setting(
+        (),
+        Setting(
+            NameMap(),
+            "Names to read as other names, on both sides, such as car=vehicle.",
+            "Compare",
+            "none",
+            repeatable=True,
+        ),
+    )
+    class_agnostic: bool = setting(False, Setting(Switch(), "Take all classes as one.", "Compare"))
+    coordinates: str = setting(
+        "auto",
+        Setting(
+            OneOf(COORDINATES),
+            "Compare pixel boxes, or places on the map; auto: pixels where both sides have them.",
+            "Compare",
+        ),
+    )
+    roi: str | Path | None = setting(
+        None,
+        Setting(_FILE, "GeoJSON file; only what has its centre in its polygons counts.", "Files", "none"),
+    )
+    ignored: str | Path | None = setting(
+        None,
+        Setting(_FILE, "GeoJSON file; what has its centre in its polygons does not count.", "Files", "none"),
+    )
+    regions_in: str = setting(
+        "auto",
+        Setting(
+            OneOf(COORDINATES),
+            "Coordinates of both areas: map (longitude and latitude), pixel, or auto: on the map where the "
+            "scene has a georeference.",
+            "Files",
+        ),
+    )
+    partial: bool = setting(
+        False, Setting(Switch(), "Leave out images of the truth without a result.", "Compare")
+    )
+    allow_empty: bool = setting(
+        False,
+        Setting(Switch(), "Compare with a truth without objects too, for its false alarms.", "Compare"),
+    )
 
     def __post_init__(self) -> None:
-        if not 0 < self.iou <= 1:
-            raise DataError(f"the IoU of a match must lie above 0 and at most at 1, got {self.iou:g}")
-        for name in ("coordinates", "regions_in"):
-            if getattr(self, name) not in COORDINATES:
-                raise DataError(
-                    f"{name} must be one of {', '.join(COORDINATES)}, got {getattr(self, name)!r}"
-                )
+        check_settings(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +175,7 @@ class Case:
         return apart, np.asarray(metres, dtype=np.float64)
 
 
-def build_case(found: Layer, truth: Layer, frame: Framed, plan: ClassPlan, how: Comparison) -> Case:
+def build_case(found: Layer, truth: Layer, frame: Framed, plan: ClassPlan, comparison: Comparison) -> Case:
     """Both sides of a scene in one frame, with the labels of a class plan.
 
     Raises:
@@ -136,26 +199,26 @@ def build_case(found: Layer, truth: Layer, frame: Framed, plan: ClassPlan, how: 
         plan.labels(truth.names)[kept],
         np.zeros(len(boxes), dtype=bool) if truth.crowd is None else truth.crowd[kept],
         box_math.area(boxes) if truth.areas is None else truth.areas[kept],
-        _region(frame, how),
+        _region(frame, comparison),
     )
     return Case(truth.image or found.image, found.image, objects, rows, frame.unit, frame.georef, frame.size)
 
 
-def _region(frame: Framed, how: Comparison) -> Region:
+def _region(frame: Framed, comparison: Comparison) -> Region:
     """The ROI and the ignored regions in the frame."""
-    on_map = how.regions_in == "map" or (how.regions_in == "auto" and frame.georef.on_map)
+    on_map = comparison.regions_in == "map" or (comparison.regions_in == "auto" and frame.georef.on_map)
     shapes: list[BaseGeometry | None] = []
-    for path in (how.roi, how.ignored):
+    for path in (comparison.roi, comparison.ignored):
         if path is None:
             shapes.append(None)
             continue
         if on_map and not frame.georef.on_map:
             raise DataError(
-                f"{path} is on the map, and the scene has no georeference; give the raster with --scene"
+                f"{path} is on the map, and the scene has no georeference; give the raster with `scene`"
             )
         if not on_map and frame.unit != "px":
             raise DataError(
-                f"{path} is in pixels, and the comparison is on the map without them; give --scene"
+                f"{path} is in pixels, and the comparison is on the map without them; give `scene`"
             )
         shape = read_region(path, in_degrees=on_map)
         shapes.append(shapely.transform(shape, frame.georef.from_lonlat) if on_map else shape)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from sodslice.errors import DataError, did_you_mean
 from sodslice.metrics.geojson import NO_CLASS
-from sodslice.metrics.layer import Layer, distinct
+from sodslice.metrics.layer import Layer, distinct_names
 
 UNKNOWN = -1
 """The label of a detection whose class the truth does not have."""
@@ -51,22 +51,23 @@ def plan_classes(
     Raises:
         DataError: the map names a class that neither side has, or the two have no class in common.
     """
-    there = distinct([name for layer in truths for name in layer.classes])
-    here = distinct([name for layer in found for name in layer.classes])
+    there = distinct_names([name for layer in truths for name in layer.classes])
+    here = distinct_names([name for layer in found for name in layer.classes])
     for name in class_map:
         if name not in there + here:
             raise DataError(
-                f"--class-map names {name!r}{did_you_mean(name, there + here)}; "
+                f"`class_map` names {name!r}{did_you_mean(name, there + here)}; "
                 f"the truth has {_list(there)}, the result {_list(here)}"
             )
     if agnostic:
         return ClassPlan((NO_CLASS,), dict.fromkeys(there + here, NO_CLASS))
-    wanted = distinct([class_map.get(name, name) for name in there])
-    offered = distinct([class_map.get(name, name) for name in here])
+    wanted = distinct_names([class_map.get(name, name) for name in there])
+    offered = distinct_names([class_map.get(name, name) for name in here])
     if offered and wanted and not set(offered) & set(wanted):
+        way = "" if "=" in offered[0] else f"`class_map={offered[0]}={wanted[0]}` or "
         raise DataError(
             f"the truth has the classes {_list(wanted)}, the result {_list(offered)}: none in common; "
-            f"use --class-map {offered[0]}={wanted[0]} or --class-agnostic"
+            f"use {way}`class_agnostic`"
         )
     notes = [
         *_extra(found, class_map, wanted),

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sodslice.detections import Detections
 from sodslice.errors import DataError
-from sodslice.metrics.curve import Curve, OperatingPoint, draw_curve
-from sodslice.metrics.islands import average_precision
+from sodslice.metrics.average_precision import average_precision
+from sodslice.metrics.curve import Curve, OperatingPoint, precision_recall_curve
 from sodslice.metrics.matching import match
 from sodslice.metrics.truth import Truth
+from sodslice.tables.detections import Detections
 
 EVERYTHING = (0.0, 1e10)
 
@@ -117,7 +117,7 @@ def coco_metrics(
         name: ClassMetrics(
             *_three(precision[k : k + 1, :, 0]),
             int(objects[k, 0]),
-            draw_curve(truths, found, matched, label=k),
+            precision_recall_curve(truths, found, matched, label=k),
         )
         for k, name in enumerate(names)
     }
@@ -131,7 +131,7 @@ def coco_metrics(
         objects=int(objects[:, 0].sum()),
         by_size=by_size,
         by_class=by_class,
-        curve=draw_curve(truths, found, matched),
+        curve=precision_recall_curve(truths, found, matched),
         iou=iou,
         images=len(truths),
         detections=sum(int((m.right | m.wrong).sum()) for m in matched),

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sodslice.detections import Detections
 from sodslice.metrics.matching import Matching
 from sodslice.metrics.truth import Truth
+from sodslice.tables.detections import Detections
 
 
 class OperatingPoint(NamedTuple):
@@ -85,7 +85,7 @@ class Curve:
         return self.at((float(self.scores[last]) + below) / 2)
 
 
-def draw_curve(
+def precision_recall_curve(
     truths: Sequence[Truth],
     found: Sequence[Detections],
     matched: Sequence[Matching],

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from sodslice._version import __version__
 from sodslice.errors import DataError
 from sodslice.metrics.cases import Case, Comparison, build_case, median_distance
 from sodslice.metrics.classes import ClassPlan, plan_classes
 from sodslice.metrics.coco import SIZE_BANDS, AveragePrecision, CocoMetrics, coco_metrics
-from sodslice.metrics.frames import Grid, common_frame
+from sodslice.metrics.frames import PixelGrid, common_frame
 from sodslice.metrics.layer import Layer
-from sodslice.metrics.pairing import pair_up
+from sodslice.metrics.pairing import other_names, pair_up
+from sodslice.system.version import __version__
 
 HIGH_FLOOR = 0.1
 """A run that kept only scores from here on lacks the part of the curve that AP needs."""
@@ -45,7 +45,7 @@ class Evaluation:
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready form; what is not defined is None or nan (which JSON writers turn into null)."""
         metrics = self.metrics
-        how = asdict(self.comparison)
+        settings = asdict(self.comparison)
         return {
             **_numbers(metrics),
             "by_size": {name: _numbers(band) for name, band in metrics.by_size.items()},
@@ -60,7 +60,7 @@ class Evaluation:
             "center_distance": {"px": self.distance_px, "m": self.distance_m},
             "megapixels": self.megapixels,
             "comparison": {
-                k: str(v) if k in ("roi", "ignored") and v is not None else v for k, v in how.items()
+                k: str(v) if k in ("roi", "ignored") and v is not None else v for k, v in settings.items()
             },
             "notes": list(self.notes),
             "version": __version__,
@@ -72,7 +72,8 @@ def evaluate(
     truths: Sequence[Layer],
     comparison: Comparison | None = None,
     *,
-    scene: Grid | None = None,
+    scene: PixelGrid | None = None,
+    in_order: bool = False,
 ) -> Evaluation:
     """Compare results with the truth of their scenes.
 
@@ -81,12 +82,18 @@ def evaluate(
         truths: the truths, from `read_truth`.
         comparison: how to compare.
         scene: the pixel grid of the one scene, where its raster is at hand.
+        in_order: whether the results are those of the truths one by one, whatever they call their images.
 
     Raises:
-        DataError: the two sides do not fit together; one line says how.
+        DataError: the two sides do not fit together; one line says comparison.
+        ValueError: they are said to be in order, and are not equally many.
     """
-    how = comparison or Comparison()
-    pairs = pair_up(found, truths, partial=how.partial)
+    comparison = comparison or Comparison()
+    pairs = (
+        list(zip(found, truths, strict=True))
+        if in_order
+        else pair_up(found, truths, partial=comparison.partial)
+    )
     if scene is not None and len(pairs) > 1:
         raise DataError(
             f"one raster was given for {len(pairs)} scenes; compare them one by one, or without it"
@@ -94,40 +101,40 @@ def evaluate(
     plan = plan_classes(
         [mine for mine, _ in pairs],
         [truth for _, truth in pairs],
-        class_map=how.class_map,
-        agnostic=how.class_agnostic,
+        class_map=comparison.class_map,
+        agnostic=comparison.class_agnostic,
     )
-    notes = [*plan.notes, *_floor_notes(found)]
-    if len(pairs) < len(truths):
-        notes.append(f"{len(truths) - len(pairs)} of {len(truths)} images have no result and are left out")
+    notes = [*plan.notes, *_floor_notes(found), *_pair_notes(pairs, truths)]
     cases = []
     for mine, truth in pairs:
-        frame = common_frame(mine, truth, scene=scene, coordinates=how.coordinates)
+        frame = common_frame(mine, truth, scene=scene, coordinates=comparison.coordinates)
         off = int(np.count_nonzero(~frame.kept))
         if off:
             notes.append(f"objects of {truth.source} off the scene are left out: {off}")
-        cases.append(build_case(mine, truth, frame, plan, how))
-    return _compare(cases, plan, how, notes)
+        cases.append(build_case(mine, truth, frame, plan, comparison))
+    return _compare(cases, plan, comparison, notes)
 
 
-def _compare(cases: Sequence[Case], plan: ClassPlan, how: Comparison, notes: Sequence[str]) -> Evaluation:
+def _compare(
+    cases: Sequence[Case], plan: ClassPlan, comparison: Comparison, notes: Sequence[str]
+) -> Evaluation:
     """The numbers of cases whose two sides are in one frame."""
     in_pixels = all(case.unit == "px" for case in cases)
     metrics = coco_metrics(
         [case.truth for case in cases],
         [case.found for case in cases],
         plan.names,
-        iou=how.iou,
+        iou=comparison.iou,
         size_bands=SIZE_BANDS if in_pixels else {},
-        allow_empty=how.allow_empty,
+        allow_empty=comparison.allow_empty,
     )
-    distances = [case.center_distances(how.iou) for case in cases]
+    distances = [case.center_distances(comparison.iou) for case in cases]
     areas = [case.megapixels for case in cases]
     return Evaluation(
         metrics,
         plan.names,
         tuple(cases),
-        how,
+        comparison,
         distance_px=median_distance([apart for apart, _ in distances]) if in_pixels else None,
         distance_m=median_distance([metres for _, metres in distances]),
         megapixels=None if None in areas else sum(area for area in areas if area is not None),
@@ -146,5 +153,26 @@ def _floor_notes(found: Sequence[Layer]) -> list[str]:
         return []
     return [
         f"the run kept only scores from {max(floors):g}, so AP and the curve are cut off there; "
-        "run with --threshold 0.01 for the whole"
+        "run with `threshold=0.01` for the whole"
     ]
+
+
+def _pair_notes(pairs: Sequence[tuple[Layer, Layer]], truths: Sequence[Layer]) -> list[str]:
+    """What was taken for granted of results and truths, and what does not count."""
+    notes = []
+    if len(pairs) < len(truths):
+        notes.append(f"{len(truths) - len(pairs)} of {len(truths)} images have no result and are left out")
+    if len(pairs) == 1 and other_names(*pairs[0]):
+        mine, truth = pairs[0]
+        notes.append(
+            f"{mine.source} is about {mine.image}, the truth about {truth.image}; they are compared since "
+            "there is no other, and the numbers mean nothing unless both show the same"
+        )
+    ignored = sum(truth.ignored for _, truth in pairs)
+    if ignored:
+        count = sum(len(truth) for _, truth in pairs)
+        notes.append(
+            f"{ignored} of {count} objects are ignored areas (iscrowd or ignore): nobody has to find them, "
+            "and what is found there is neither right nor wrong"
+        )
+    return notes

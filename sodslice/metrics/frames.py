@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from sodslice import boxes as box_math
-from sodslice.boxes import Boxes
 from sodslice.errors import DataError
-from sodslice.georef import GeoRef
-from sodslice.metrics.layer import Layer, Shapes
+from sodslice.metrics.layer import Layer
+from sodslice.metrics.sizes import TURNED
+from sodslice.place.geojson import Shapes
+from sodslice.place.georef import GeoRef
+from sodslice.tables import boxes as box_math
+from sodslice.tables.boxes import Boxes
 
 COORDINATES = ("auto", "pixel", "map")
 
@@ -25,7 +27,7 @@ MOST_SHIFT_PX = 1.0
 
 
 @dataclass(frozen=True)
-class Grid:
+class PixelGrid:
     """The pixels of a scene, as far as they are known.
 
     Args:
@@ -55,7 +57,7 @@ class Framed:
 
 
 def common_frame(
-    found: Layer, truth: Layer, *, scene: Grid | None = None, coordinates: str = "auto"
+    found: Layer, truth: Layer, *, scene: PixelGrid | None = None, coordinates: str = "auto"
 ) -> Framed:
     """Bring detections and objects of one scene into one frame.
 
@@ -94,7 +96,7 @@ def common_frame(
             other = truth if side is found else found
             raise DataError(
                 f"{other.source} is in longitude and latitude and {side.source} in pixels without a "
-                "georeference; give the raster with --scene"
+                "georeference; give the raster with `scene`"
             )
     metric = metric_frame(_all_shapes(found, truth), found.shapes)
     return Framed(
@@ -139,7 +141,7 @@ def _direction(rectangles: Shapes, upright: GeoRef) -> float:
     return float(np.angle(mean)) / 4 if abs(mean) >= ALIGNED else 0.0
 
 
-def _one_size(found: Layer, truth: Layer, scene: Grid | None) -> tuple[int, int] | None:
+def _one_size(found: Layer, truth: Layer, scene: PixelGrid | None) -> tuple[int, int] | None:
     """The size of the scene, on which all who know it agree."""
     sizes = [
         ("the raster", scene.size if scene else None),
@@ -150,9 +152,10 @@ def _one_size(found: Layer, truth: Layer, scene: Grid | None) -> tuple[int, int]
     for who, size in known[1:]:
         if size != known[0][1]:
             first, (width, height) = known[0]
+            turned = size == (height, width)
             raise DataError(
                 f"{first} is about a scene of {width} x {height} pixels, {who} about one of "
-                f"{size[0]} x {size[1]}; compare files of one scene"
+                f"{size[0]} x {size[1]}; {TURNED if turned else 'compare files of one scene'}"
             )
     return known[0][1] if known else None
 
@@ -166,7 +169,7 @@ def _check_one_grid(truth: Layer, georef: GeoRef | None) -> None:
     if shift > MOST_SHIFT_PX:
         raise DataError(
             f"the bbox_px of {truth.source} lie {shift:.1f} pixels from its polygons on this scene, so they "
-            "belong to another raster; compare with --coordinates map"
+            "belong to another raster; compare with `coordinates=map`"
         )
 
 

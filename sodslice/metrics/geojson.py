@@ -1,22 +1,18 @@
-"""GeoJSON of other people's making: objects, detections and regions as polygons."""
+"""GeoJSON of other people's making: objects and detections as layers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyproj
-import shapely
-from pyproj.exceptions import CRSError
-from shapely.errors import ShapelyError
-from shapely.geometry import shape
-from shapely.geometry.base import BaseGeometry
 
-from sodslice.errors import DataError, did_you_mean
-from sodslice.georef import GeoRef
-from sodslice.metrics.layer import Layer, Shapes, distinct
+from sodslice.errors import DataError
+from sodslice.metrics.layer import Layer, distinct_names
+from sodslice.place.geojson import Features, read_features
+from sodslice.place.georef import GeoRef
+from sodslice.values import cells
 
 NO_CLASS = "object"
 """What everything is called where classes do not matter."""
@@ -28,8 +24,8 @@ def geojson_layer(
     """The polygons of a FeatureCollection as a layer.
 
     Pixel boxes are taken from the property `bbox_px` where every feature has it, classes from `label_key`
-    (None: all are alike), scores from `score`, crowds from `iscrowd`. The foreign members `scene` and
-    `georef` are read where a run or `sodslice.synthetic` wrote them.
+    (None: all are alike), scores from `score`, ignored areas from `iscrowd` and `ignore`. The foreign
+    members `scene` and `georef` are read where a run or `sodslice.synthetic` wrote them.
 
     Args:
         document: the parsed file.
@@ -40,107 +36,72 @@ def geojson_layer(
     Raises:
         DataError: a feature has no polygon, class, or score; or the CRS cannot be read.
     """
-    features = list(document.get("features", ()))
-    properties = [feature.get("properties") or {} for feature in features]
-    labels = [NO_CLASS] * len(features) if label_key is None else _column(properties, label_key, source)
-    names = tuple(str(label) for label in labels)
-    pixels = None
-    if features and all("bbox_px" in row for row in properties):
-        pixels = _boxes([row["bbox_px"] for row in properties], source)
-    scores = _numbers(_column(properties, "score", source), source) if scored else None
-    scene = document.get("scene") or {}
-    size = (int(scene["width"]), int(scene["height"])) if {"width", "height"} <= set(scene) else None
-    georef = GeoRef.from_dict(document["georef"]) if document.get("georef") else GeoRef()
+    features = read_features(document, source)
+    names = (NO_CLASS,) * len(features) if label_key is None else _names(features, label_key)
+    boxed = len(features) > 0 and all("bbox_px" in row for row in features.properties)
+    image, size = _scene(document.get("scene"), source)
     return Layer(
         source,
         names,
-        distinct(names),
-        pixels=pixels,
-        shapes=polygons(document, source),
-        scores=scores,
-        crowd=np.array([bool(row.get("iscrowd", 0)) for row in properties], dtype=bool),
-        image=str(scene.get("path", "")),
+        distinct_names(names),
+        pixels=features.boxes() if boxed else None,
+        shapes=features.polygons(),
+        scores=features.scores() if scored else None,
+        crowd=_crowd(features),
+        image=image,
         size=size,
-        georef=georef,
+        georef=_georef(document.get("georef"), source),
     )
 
 
-def polygons(document: Mapping[str, Any], source: str, *, in_degrees: bool = True) -> Shapes:
-    """The polygons `(N,)` of a FeatureCollection, one a feature.
-
-    Args:
-        document: the parsed file. Its coordinates are longitude and latitude, as RFC 7946 has it, or those
-            of the legacy member `crs`, as QGIS writes by default.
-        source: its name, for messages.
-        in_degrees: False takes the coordinates as they are.
-
-    Raises:
-        DataError: a feature has no polygon, or coordinates that are no longitude and latitude.
-    """
-    shapes = [_polygon(feature, i, source) for i, feature in enumerate(document.get("features", ()))]
-    column = np.array(shapes, dtype=object)
-    if not in_degrees or not len(column):
-        return column
-    crs = ((document.get("crs") or {}).get("properties") or {}).get("name")
-    if crs is not None:
-        column = _to_degrees(column, str(crs), source)
-    points = shapely.get_coordinates(column)
-    if (np.abs(points) > (360.0, 90.0)).any():
-        x, y = points[np.argmax((np.abs(points) > (360.0, 90.0)).any(axis=1))].tolist()
+def _names(features: Features, key: str) -> tuple[str, ...]:
+    column = features.column(key)
+    names = tuple(name for value in column if (name := cells.name(value)) is not None)
+    if len(names) < len(column):
+        row = next(row for row, value in enumerate(column) if cells.name(value) is None)
         raise DataError(
-            f"{source} holds the point {x:g}, {y:g}, which is no longitude and latitude; "
-            "save it as WGS 84 (EPSG:4326), or name its CRS in a member `crs`"
+            f"{features.source}: feature {row} has {cells.shown(column[row])} as its {key!r}; "
+            "a class must be a text or a number"
         )
-    return column
+    return names
 
 
-def _polygon(feature: Mapping[str, Any], row: int, source: str) -> BaseGeometry:
-    try:
-        geometry: BaseGeometry = shape(feature["geometry"])
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, ShapelyError):
-        raise DataError(f"{source}: feature {row} has no readable geometry; it needs a Polygon") from None
-    if geometry.geom_type not in ("Polygon", "MultiPolygon") or geometry.is_empty:
-        kind = geometry.geom_type if not geometry.is_empty else f"empty {geometry.geom_type}"
-        raise DataError(f"{source}: feature {row} is a {kind}, which has no extent; it needs a Polygon")
-    return geometry
+def _crowd(features: Features) -> npt.NDArray[np.bool_]:
+    """The properties `iscrowd` and `ignore` `(N,)`, either of which makes an ignored area."""
+    ignored = np.zeros(len(features), dtype=np.bool_)
+    for key in ("iscrowd", "ignore"):
+        values = [row.get(key) for row in features.properties]
+        flags = [cells.flag(value) for value in values]
+        if None in flags:
+            got = cells.shown(values[flags.index(None)])
+            raise DataError(f"{features.source}: each property {key!r} must be 0 or 1, got {got}")
+        ignored |= np.array(flags, dtype=np.bool_)
+    return ignored
 
 
-def _to_degrees(shapes: Shapes, crs: str, source: str) -> Shapes:
-    try:
-        transformer = pyproj.Transformer.from_crs(crs, "OGC:CRS84", always_xy=True)
-    except CRSError:
-        raise DataError(
-            f"{source}: PROJ does not know the CRS {crs!r}; save the file as WGS 84 (EPSG:4326)"
-        ) from None
-    moved: Shapes = shapely.transform(shapes, lambda xy: np.stack(transformer.transform(*xy.T), axis=1))
-    return moved
+def _scene(member: Any, source: str) -> tuple[str, tuple[int, int] | None]:
+    """Name and (width, height) of the image, as far as the member `scene` says them."""
+    values = member or {}
+    if isinstance(values, Mapping):
+        name = cells.text(values.get("path", ""))
+        width, height = (cells.whole(values.get(key), least=1) for key in ("width", "height"))
+        if name is not None and width is not None and height is not None:
+            return name, (width, height)
+        if name is not None and not {"width", "height"} <= set(values):
+            return name, None
+    raise DataError(
+        f"{source}: its member 'scene' must be a mapping of path, width and height, got {cells.shown(member)}"
+    )
 
 
-def _column(properties: Sequence[Mapping[str, Any]], key: str, source: str) -> list[Any]:
-    """One property of all features."""
-    for row, values in enumerate(properties):
-        if key not in values:
-            there = ", ".join(values) or "none"
-            raise DataError(
-                f"{source}: feature {row} has no property {key!r}{did_you_mean(key, values)}; it has {there}"
-            )
-    return [values[key] for values in properties]
-
-
-def _numbers(values: Sequence[Any], source: str) -> npt.NDArray[np.float32]:
-    try:
-        return np.array(values, dtype=np.float32)
-    except (TypeError, ValueError):
-        raise DataError(f"{source}: each property 'score' must be a number from 0 to 1") from None
-
-
-def _boxes(values: Sequence[Any], source: str) -> npt.NDArray[np.float64]:
-    try:
-        table = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        table = np.empty(0)
-    if table.shape != (len(values), 4) or not np.isfinite(table).all() or (table[:, 2:] < table[:, :2]).any():
-        raise DataError(
-            f"{source}: each property 'bbox_px' must be x0, y0, x1, y1 with x0 <= x1 and y0 <= y1"
-        )
-    return table
+def _georef(member: Any, source: str) -> GeoRef:
+    """Where the scene lies, as the member `georef` says it."""
+    if not member:
+        return GeoRef()
+    reason = "its CRS must be a text"
+    if isinstance(member, Mapping) and isinstance(member.get("crs"), (str, type(None))):
+        try:
+            return GeoRef.from_dict(member)
+        except (TypeError, ValueError) as error:
+            reason = " ".join(str(error).split())
+    raise DataError(f"{source}: its member 'georef' places no scene: {reason}, got {cells.shown(member)}")

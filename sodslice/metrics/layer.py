@@ -10,12 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from sodslice.boxes import Boxes
 from sodslice.errors import DataError
-from sodslice.georef import GeoRef
-
-Shapes = npt.NDArray[np.object_]
-"""Shapely polygons `(N,)`, WGS 84 longitude and latitude in degrees."""
+from sodslice.place.geojson import Shapes
+from sodslice.place.georef import GeoRef
+from sodslice.tables.boxes import Boxes
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +27,8 @@ class Layer:
         pixels: `(N, 4)` float64 edges x0, y0, x1, y1 in scene pixels; None where the file has none.
         shapes: `(N,)` polygons in longitude and latitude; None where the file has none.
         scores: `(N,)` float32; None for a truth.
-        crowd: `(N,)` bool, COCO's `iscrowd`; None: no crowds.
+        crowd: `(N,)` bool, areas where finding something is neither right nor wrong (COCO's `iscrowd`, or
+            `ignore`); None: there are none.
         areas: `(N,)` float64 in square pixels, COCO's `area`; None: those of the boxes.
         image: file name of the scene's image, "" where the file names none.
         size: (width, height) of the scene in pixels, where the file says it.
@@ -52,6 +51,16 @@ class Layer:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def to_find(self) -> int:
+        """How many objects there are besides ignored areas."""
+        return len(self) - self.ignored
+
+    @property
+    def ignored(self) -> int:
+        """How many ignored areas there are."""
+        return 0 if self.crowd is None else int(np.count_nonzero(self.crowd))
 
     def boxes_on(self, grid: GeoRef) -> Boxes:
         """Envelopes `(N, 4)` of the polygons in the pixels of a grid.
@@ -77,6 +86,6 @@ def envelopes(shapes: Shapes, grid: GeoRef) -> Boxes:
     return np.concatenate([low, high], axis=1)
 
 
-def distinct(names: Sequence[Any]) -> tuple[str, ...]:
+def distinct_names(names: Sequence[Any]) -> tuple[str, ...]:
     """The distinct names, in the order in which they first appear."""
     return tuple(dict.fromkeys(str(name) for name in names))

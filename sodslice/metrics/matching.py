@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from sodslice import boxes as box_math
-from sodslice.detections import Detections
 from sodslice.metrics.truth import Truth
+from sodslice.tables import boxes as box_math
+from sodslice.tables.detections import Detections
 
 NOTHING = -1
 """The object of a detection that matches none."""

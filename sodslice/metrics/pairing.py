@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
@@ -18,7 +19,8 @@ def pair_up(
     """Result and truth of each scene, in the order of the truth.
 
     One result and one truth belong together whatever their names. Several are matched by the stems of their
-    images' file names; where a stem comes twice, by their folders.
+    images' file names; where a stem comes twice, by their folders, then by their suffixes. Letters count as
+    they look, in whatever way Unicode composes them.
 
     Args:
         found: the results.
@@ -32,7 +34,7 @@ def pair_up(
         return [(found[0], truths[0])]
     by_stem: dict[str, list[int]] = {}
     for row, truth in enumerate(truths):
-        by_stem.setdefault(_parts(truth.image)[0], []).append(row)
+        by_stem.setdefault(_stem(truth.image), []).append(row)
     taken: dict[int, Layer] = {}
     for layer in found:
         row = _row_of(layer, truths, by_stem)
@@ -45,34 +47,48 @@ def pair_up(
     if missing and not partial:
         raise DataError(
             f"{len(missing)} of {len(truths)} images of {truths[0].source} have no result: "
-            f"{_shown(missing)}; run them too, or compare the others with --partial"
+            f"{_shown(missing)}; run them too, or compare the others with `partial`"
         )
     return [(taken[row], truth) for row, truth in enumerate(truths) if row in taken]
 
 
+def other_names(found: Layer, truth: Layer) -> bool:
+    """Whether both sides name their image, and not alike."""
+    return bool(found.image and truth.image) and _stem(found.image) != _stem(truth.image)
+
+
 def _row_of(layer: Layer, truths: Sequence[Layer], by_stem: Mapping[str, Sequence[int]]) -> int:
-    """The truth that names the same image: of one stem, the one that shares most folders."""
-    mine = _parts(layer.image or layer.source)
-    rows = by_stem.get(mine[0], ())
+    """The truth that names the same image: of one stem, the one that shares most folders, then the suffix."""
+    name = layer.image or layer.source
+    rows = by_stem.get(_stem(name), ())
     if not rows:
-        hint = did_you_mean(mine[0], by_stem)
+        hint = did_you_mean(_stem(name), by_stem)
         raise DataError(
             f"{layer.source} is about {layer.image or 'no named image'}, which the truth does not name{hint}"
         )
-    shared = {row: _shared_end(mine, _parts(truths[row].image)) for row in rows}
+    shared = {row: _likeness(name, truths[row].image) for row in rows}
     best = [row for row in rows if shared[row] == max(shared.values())]
     if len(best) > 1:
         could = _shown([truths[row].image for row in best])
         raise DataError(
-            f"{layer.source} is about {layer.image}, which could be {could}; name the images by their folders"
+            f"{layer.source} is about {layer.image}, which could be {could}; "
+            "name the images by their folders and suffixes"
         )
     return best[0]
 
 
-def _parts(path: str) -> list[str]:
-    """Folders and stem, last first."""
-    pure = PurePath(path.replace("\\", "/"))
-    return [pure.stem, *reversed(pure.parts[:-1])]
+def _likeness(one: str, other: str) -> tuple[int, bool]:
+    """How many folders two names share, counted from the file, and whether their suffixes are the same."""
+    mine, theirs = _path(one), _path(other)
+    return _shared_end(mine.parts[-2::-1], theirs.parts[-2::-1]), mine.suffix.lower() == theirs.suffix.lower()
+
+
+def _stem(path: str) -> str:
+    return _path(path).stem
+
+
+def _path(path: str) -> PurePath:
+    return PurePath(unicodedata.normalize("NFC", path).replace("\\", "/"))
 
 
 def _shared_end(one: Sequence[str], other: Sequence[str]) -> int:

@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 import shapely
 from shapely.geometry.base import BaseGeometry
 
 from sodslice.errors import DataError
 from sodslice.metrics.coco_file import coco_results, coco_truth
-from sodslice.metrics.geojson import NO_CLASS, geojson_layer, polygons
-from sodslice.metrics.layer import Layer, distinct
-from sodslice.result import RunResult, load_result
+from sodslice.metrics.geojson import NO_CLASS, geojson_layer
+from sodslice.metrics.layer import Layer, distinct_names
+from sodslice.place.geojson import COLLECTION, read_features, what_it_holds
+from sodslice.results.reading import is_result, result_from
+from sodslice.results.result import RunResult
+from sodslice.tables.limits import MOST_PX
+from sodslice.values import cells
+from sodslice.values.columns import is_table
+from sodslice.values.documents import read_json
 
 RESULT_SUFFIXES = (".geojson", ".json")
 
@@ -34,10 +39,12 @@ def read_truth(
         DataError: the file cannot be read, is neither, contradicts itself, or is empty.
     """
     layers = _truth_layers(path, label_key)
-    if not allow_empty and not any(len(layer) for layer in layers):
+    if not allow_empty and not any(layer.to_find for layer in layers):
+        count = sum(map(len, layers))
+        words = f"holds no object to find, all {count} are ignored areas (iscrowd or ignore)"
         raise DataError(
-            f"{path} holds no object, so there is no AP; for images without objects, count the false alarms "
-            "with --allow-empty"
+            f"{path} {words if count else 'holds no object'}, so there is no AP; for images without objects, "
+            "count the false alarms with `allow_empty`"
         )
     return layers
 
@@ -65,7 +72,7 @@ def read_results(
         if isinstance(document, list):
             if truth is None or not isinstance(ids := read_json(truth), dict) or "images" not in ids:
                 raise DataError(f"{path} is a list of COCO results, whose ids need a COCO truth; got {truth}")
-            layers += coco_results(document, str(path), ids)
+            layers += coco_results(document, str(path), ids, str(truth))
         else:
             layers.append(_result_layer(document, path, label_key))
     return layers
@@ -73,18 +80,19 @@ def read_results(
 
 def result_layer(result: RunResult, source: str) -> Layer:
     """The detections of a run as a layer."""
-    options = result.run.get("options") or {}
-    thresholds = options.get("threshold") or {}
+    thresholds = result.provenance.options.get("threshold")
+    floors = thresholds.values() if isinstance(thresholds, Mapping) else ()
+    names = [cells.name(name) or name for name in result.class_names]
     return Layer(
         source,
-        tuple(result.labels),
-        tuple(result.class_names),
+        tuple(names[label] for label in result.detections.labels.tolist()),
+        tuple(names),
         pixels=result.detections.boxes,
         scores=result.detections.scores,
-        image=str(result.scene["path"]),
-        size=(int(result.scene["width"]), int(result.scene["height"])),
+        image=result.scene.path,
+        size=(result.scene.width, result.scene.height),
         georef=result.georef,
-        floor=max(thresholds.values(), default=None),
+        floor=max((floor for floor in map(cells.number, floors) if floor is not None), default=None),
     )
 
 
@@ -99,32 +107,11 @@ def read_region(path: str | Path, *, in_degrees: bool) -> BaseGeometry:
     Raises:
         DataError: the file cannot be read, is no GeoJSON, or holds no polygon.
     """
-    document = read_json(path)
-    if isinstance(document, dict) and document.get("type") == "Feature":
-        document = {"type": "FeatureCollection", "features": [document]}
-    elif isinstance(document, dict) and document.get("type") in ("Polygon", "MultiPolygon"):
-        document = {"type": "FeatureCollection", "features": [{"geometry": document}]}
-    if not _is_geojson(document):
-        raise DataError(f"{path} is no GeoJSON with polygons{_has(document)}")
-    shapes = polygons(document, str(path), in_degrees=in_degrees)
+    shapes = read_features(read_json(path), str(path)).polygons(in_degrees=in_degrees)
     if not len(shapes):
         raise DataError(f"{path} holds no polygon; draw at least one region")
     region: BaseGeometry = shapely.union_all(shapely.make_valid(shapes))
     return region
-
-
-def read_json(path: str | Path) -> Any:
-    """A parsed JSON file.
-
-    Raises:
-        DataError: it cannot be read or is not JSON.
-    """
-    try:
-        return orjson.loads(Path(path).read_bytes())
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
-    except orjson.JSONDecodeError as error:
-        raise DataError(f"{path} is not JSON: {error}") from None
 
 
 def _truth_layers(path: str | Path, label_key: str | None) -> list[Layer]:
@@ -134,33 +121,41 @@ def _truth_layers(path: str | Path, label_key: str | None) -> list[Layer]:
     if isinstance(document, dict) and ({"images", "annotations", "categories"} & set(document)):
         return coco_truth(document, str(path))
     raise DataError(
-        f"{path} is neither COCO (images, annotations, categories) nor a FeatureCollection{_has(document)}"
+        f"{path} is neither COCO (images, annotations, categories) nor a FeatureCollection"
+        f"{what_it_holds(document)}"
     )
 
 
 def _result_layer(document: Any, path: Path, label_key: str | None) -> Layer:
-    if isinstance(document, dict) and {"run", "scene", "georef"} <= set(document):
-        return result_layer(load_result(path), str(path))
+    if is_result(document):
+        return result_layer(result_from(document, str(path)), str(path))
     if _is_geojson(document):
         return geojson_layer(document, str(path), label_key=label_key, scored=True)
     if isinstance(document, dict) and "boxes" in document:
         return _paddlex_layer(document, str(path))
-    raise DataError(f"{path} holds no detections: no run's result, GeoJSON or COCO results{_has(document)}")
+    raise DataError(
+        f"{path} holds no detections: no run's result, GeoJSON or COCO results{what_it_holds(document)}"
+    )
 
 
 def _paddlex_layer(document: Mapping[str, Any], source: str) -> Layer:
     """What PaddleX's `save_to_json` writes of one image."""
-    rows = document["boxes"]
-    try:
-        names = tuple(str(row["label"]) for row in rows)
-        boxes = np.array([row["coordinate"] for row in rows], dtype=np.float64).reshape(-1, 4)
-        scores = np.array([row["score"] for row in rows], dtype=np.float32)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"{source}: each box needs label, score and coordinate: {type(error).__name__} {error}"
-        ) from None
-    image = str(document.get("input_path") or "")
-    return Layer(source, names, distinct(names), pixels=boxes, scores=scores, image=image)
+    rows = document["boxes"] if is_table(document["boxes"]) else [{}]
+    names = [cells.name(row.get("label")) for row in rows]
+    boxes = [cells.numbers(row.get("coordinate"), 4, MOST_PX) for row in rows]
+    scores = [cells.score(row.get("score")) for row in rows]
+    for row, values in enumerate(zip(names, boxes, scores, strict=True)):
+        if None in values:
+            got = cells.shown(rows[row] or document["boxes"])
+            raise DataError(f"{source}: each box needs label, score and coordinate, got {got}")
+    return Layer(
+        source,
+        tuple(map(str, names)),
+        distinct_names(names),
+        pixels=np.array(boxes, dtype=np.float64).reshape(-1, 4),
+        scores=np.array(scores, dtype=np.float32),
+        image=str(document.get("input_path") or ""),
+    )
 
 
 def _files(paths: Sequence[str | Path]) -> list[Path]:
@@ -178,14 +173,7 @@ def _files(paths: Sequence[str | Path]) -> list[Path]:
 
 
 def _is_geojson(document: Any) -> bool:
-    return isinstance(document, dict) and document.get("type") == "FeatureCollection"
+    return isinstance(document, dict) and document.get("type") == COLLECTION
 
 
-def _has(document: Any) -> str:
-    """What a file that is not understood holds instead."""
-    if isinstance(document, dict):
-        return f"; it has the keys {', '.join(list(document)[:8]) or 'none'}"
-    return f"; it is a JSON {type(document).__name__}"
-
-
-__all__ = ["NO_CLASS", "read_json", "read_region", "read_results", "read_truth", "result_layer"]
+__all__ = ["NO_CLASS", "read_region", "read_results", "read_truth", "result_layer"]

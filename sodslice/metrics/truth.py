@@ -10,9 +10,9 @@ import numpy.typing as npt
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from sodslice import boxes as box_math
-from sodslice.boxes import Boxes
 from sodslice.errors import DataError
+from sodslice.tables import boxes as box_math
+from sodslice.tables.boxes import Boxes
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import logging
-import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from sodslice.errors import ModelError, OutputError
+from sodslice.inference import ModelInfo
+from sodslice.inference.engines import ENGINES
+from sodslice.inference.folder import info_from
+from sodslice.ppyoloe.checkpoints import checkpoint_config, load_checkpoint, read_metadata
+from sodslice.ppyoloe.config import EXPORT_VERSION
+from sodslice.ppyoloe.description import folder_entries, settings_of
+from sodslice.system.caches import cache_folder
+from sodslice.system.files import remove_leftovers
+from sodslice.system.hashes import sha256_of, sha256_of_facts
+from sodslice.system.locks import alone
 
 log = logging.getLogger(__name__)
+
+GRAPH_SUFFIX = ".json"
+"""Of the graphs that Paddle exports."""
 
 
 def converted_folder(
@@ -41,7 +50,7 @@ def converted_folder(
         if kept is not None:
             return kept
         stem.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(stem):
+        with _alone(stem, input_size):
             return _kept(stem, input_size) or _export(checkpoint, stem, input_size, class_names)
     except OSError as error:
         if isinstance(error, OutputError):
@@ -52,13 +61,30 @@ def converted_folder(
         ) from None
 
 
-def cache_folder() -> Path:
-    """Where sodslice keeps what it can make again: `SODSLICE_CACHE`, else the user's cache folder."""
-    own = os.environ.get("SODSLICE_CACHE")
-    if own:
-        return Path(own).expanduser()
-    users = os.environ.get("XDG_CACHE_HOME")
-    return (Path(users) if users else Path.home() / ".cache") / "sodslice"
+def described_checkpoint(
+    checkpoint: Path, *, input_size: tuple[int, int], class_names: Sequence[str] | None = None
+) -> tuple[ModelInfo, str]:
+    """What the exported folder of a checkpoint will say of itself, and the suffix of its graph.
+
+    Paddle is not needed.
+
+    Args:
+        checkpoint: a `.pdparams` or `.safetensors` file.
+        input_size: as for `converted_folder`.
+        class_names: as for `converted_folder`.
+
+    Raises:
+        ModelError: the checkpoint is damaged or fits no known network.
+    """
+    try:
+        arrays, metadata = load_checkpoint(checkpoint), read_metadata(checkpoint)
+        config = checkpoint_config(arrays, metadata, class_names=class_names)
+    except ModelError as error:
+        raise ModelError(f"{checkpoint}: {error}") from None
+    size = None if config.transformer is None else input_size
+    entries = folder_entries(config, settings_of(metadata, size))
+    key = sha256_of_facts({"content": _content_key(checkpoint, class_names or ()), "size": size})
+    return info_from(entries, checkpoint, key), GRAPH_SUFFIX
 
 
 def _content_key(checkpoint: Path, class_names: Sequence[str]) -> str:
@@ -66,21 +92,23 @@ def _content_key(checkpoint: Path, class_names: Sequence[str]) -> str:
 
     Paddle's version counts, since an older one cannot read what a newer one wrote.
     """
-    from sodslice.engines.paddle import import_paddle
-    from sodslice.ppyoloe.config import EXPORT_VERSION
-
-    total = hashlib.sha256()
-    with checkpoint.open("rb") as file:
-        while block := file.read(1 << 20):
-            total.update(block)
-    total.update(repr((tuple(class_names), EXPORT_VERSION, import_paddle().__version__)).encode())
-    return total.hexdigest()[:32]
+    facts = {
+        "checkpoint": sha256_of(checkpoint),
+        "class_names": list(class_names),
+        "export": EXPORT_VERSION,
+        "paddle": ENGINES["paddle"].version(),
+    }
+    return sha256_of_facts(facts)[:32]
 
 
 def _kept(stem: Path, input_size: tuple[int, int]) -> Path | None:
     """The folder for this size, or one for any size."""
-    folders = (_folder(stem, None), _folder(stem, input_size))
-    return next((folder for folder in folders if folder.is_dir()), None)
+    return next((folder for folder in _folders(stem, input_size) if folder.is_dir()), None)
+
+
+def _folders(stem: Path, input_size: tuple[int, int]) -> tuple[Path, Path]:
+    """Where an export that runs at this size can be: one for any size, one for this alone."""
+    return _folder(stem, None), _folder(stem, input_size)
 
 
 def _folder(stem: Path, input_size: tuple[int, int] | None) -> Path:
@@ -90,7 +118,7 @@ def _folder(stem: Path, input_size: tuple[int, int] | None) -> Path:
 def _export(
     checkpoint: Path, stem: Path, input_size: tuple[int, int], class_names: Sequence[str] | None
 ) -> Path:
-    from sodslice.ppyoloe.export import export_folder, settings_of
+    from sodslice.ppyoloe.export import export_folder
     from sodslice.ppyoloe.weights import load_network
 
     network, metadata = load_network(checkpoint, class_names=class_names)
@@ -98,20 +126,19 @@ def _export(
     folder = _folder(stem, size)
     words = f"{size[1]} x {size[0]} pixels" if size else "tiles of any size"
     log.warning("exporting %s for %s, this once; it is kept in %s", checkpoint, words, folder)
-    export_folder(network, folder, settings_of(metadata, size))
+    try:
+        export_folder(network, folder, settings_of(metadata, size))
+    except OutputError:
+        if not folder.is_dir():  # where there are no locks, another process may have been first
+            raise
     return folder
 
 
 @contextmanager
-def _alone(stem: Path) -> Iterator[None]:
-    """Only one process at a time; what a killed one left is cleared away."""
-    lock = stem.with_name(f"{stem.name}.lock")
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)  # freed by the system when the process ends, however it ends
-        except OSError as error:
-            log.info("%s cannot be locked (%s); the folder appears by rename all the same", lock, error)
-        else:
-            for left in stem.parent.glob(f".{stem.name}-*.part"):
-                shutil.rmtree(left, ignore_errors=True)
+def _alone(stem: Path, input_size: tuple[int, int]) -> Iterator[None]:
+    """Only one process at a time, where there are locks; what a killed one left is cleared away."""
+    with alone(stem.with_name(f"{stem.name}.lock")) as locked:
+        if locked:
+            for folder in _folders(stem, input_size):
+                remove_leftovers(folder)
         yield

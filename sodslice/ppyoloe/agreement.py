@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sodslice.boxes import iou
-from sodslice.engines.device import Device
-from sodslice.engines.paddle import PaddleEngine
 from sodslice.errors import ModelError
+from sodslice.inference.engines import Device, Request
+from sodslice.inference.engines.paddle import PaddleSession
 from sodslice.ppyoloe.config import CANDIDATES, IOU, KEPT, SCORE_FLOOR
+from sodslice.tables.boxes import iou
 
 Floats = npt.NDArray[np.float32]
 Answers = list[npt.NDArray[Any]]
@@ -60,14 +60,12 @@ def check_images(input_size: tuple[int, int] | None) -> list[Floats]:
 
 def run_folder(folder: Path, feeds: Sequence[Mapping[str, Floats]]) -> list[Answers]:
     """What a written graph answers to each of the feeds, on the CPU, through the engine that will run it."""
-    engine = PaddleEngine(
-        folder / "inference.json",
-        folder / "inference.pdiparams",
-        device=Device("cpu"),
-        threads=os.cpu_count() or 1,
-        probe=feeds[0],
-    )
-    return [engine.run(feed) for feed in feeds]
+    graph, parameters = folder / "inference.json", folder / "inference.pdiparams"
+    session = PaddleSession(Request(graph, parameters, Device("cpu"), os.cpu_count() or 1, feeds[0]))
+    try:
+        return [session.run(feed) for feed in feeds]
+    finally:
+        session.close()
 
 
 def compare(found: Answers, wanted: Answers) -> Agreement:

@@ -8,21 +8,14 @@ division by 255, the decoding and, unless left out, the NMS are inside the graph
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
 
 import paddle
 import paddle.nn.functional as F  # noqa: N812 - the field's own name for it
-import yaml
 from paddle import Tensor, nn
 
-from sodslice._version import __version__
-from sodslice.errors import ModelError, OutputError, SodsliceError
+from sodslice.errors import ModelError
 from sodslice.ppyoloe.agreement import (
     CHECK_SCALE,
     Agreement,
@@ -35,58 +28,11 @@ from sodslice.ppyoloe.agreement import (
 )
 from sodslice.ppyoloe.blocks import nearest_twice, repeat_twice
 from sodslice.ppyoloe.config import CANDIDATES, IOU, KEPT, SCORE_FLOOR, STRIDES
+from sodslice.ppyoloe.description import UPSAMPLES, ExportSettings, folder_yml
 from sodslice.ppyoloe.network import Network, build_network
+from sodslice.system.files import appearing_folder
 
-_UPSAMPLES = {"safe": repeat_twice, "official": nearest_twice}
-
-
-@dataclass(frozen=True)
-class ExportSettings:
-    """How a network becomes a folder.
-
-    Attributes:
-        input_size: height and width in pixels that the graph takes, multiples of 32. None, for networks
-            without a transformer: any, chosen anew at each run.
-        nms: suppress overlapping boxes inside the graph, per tile, as upstream does; otherwise every anchor
-            comes out.
-        upsample: "safe" is what oneDNN of Paddle 3.3 can run, "official" what upstream writes.
-        draw_threshold: score from which users are shown a box.
-        model_name: what outputs call the model; the architecture's name when empty.
-        facts: further own entries of the yml, such as `gsd_m` or `licence`.
-    """
-
-    input_size: tuple[int, int] | None
-    nms: bool = True
-    upsample: Literal["safe", "official"] = "safe"
-    draw_threshold: float = 0.5
-    model_name: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.upsample not in _UPSAMPLES:
-            raise ModelError(f"upsample is {' or '.join(_UPSAMPLES)}, got {self.upsample!r}")
-        if not 0 <= self.draw_threshold <= 1:
-            raise ModelError(f"draw_threshold is a score from 0 to 1, got {self.draw_threshold}")
-        for side in self.input_size or ():
-            if side < STRIDES[0] or side % STRIDES[0]:
-                raise ModelError(f"the input size must be a multiple of {STRIDES[0]} pixels, got {side}")
-
-
-def settings_of(metadata: Mapping[str, Any], input_size: tuple[int, int] | None) -> ExportSettings:
-    """Settings with what a checkpoint says of itself: `draw_threshold`, `model_name`, `gsd_m`, `licence`.
-
-    Raises:
-        ModelError: it says a threshold that is none.
-    """
-    threshold = metadata.get("draw_threshold", 0.5)
-    if not isinstance(threshold, int | float):
-        raise ModelError(f"the checkpoint's draw_threshold must be a number, got {threshold!r}")
-    return ExportSettings(
-        input_size,
-        draw_threshold=float(threshold),
-        model_name=str(metadata.get("model_name", "")),
-        facts={name: metadata[name] for name in ("gsd_m", "licence") if name in metadata},
-    )
+_UPSAMPLE = dict(zip(UPSAMPLES, (repeat_twice, nearest_twice), strict=True))
 
 
 class RawGraph(nn.Layer):
@@ -156,7 +102,7 @@ def export_folder(
             f"{network.config.name} has a transformer, whose position code fixes the input size; name one "
             "(a multiple of 32)"
         )
-    with new_folder(folder, overwrite=overwrite) as half:
+    with appearing_folder(folder, overwrite=overwrite) as half:
         copy = copied(network)
         images = check_images(settings.input_size)
         expected = [answers(copy, image) for image in images]
@@ -171,36 +117,8 @@ def export_folder(
             feeds = [{"image": image, "scale_factor": CHECK_SCALE} for image in images]
             for rows, (boxes, scores) in zip(run_folder(half, feeds), expected, strict=True):
                 check_suppressed(rows, boxes, scores)
-        (half / "inference.yml").write_text(_yml(network, settings), encoding="utf-8")
+        (half / "inference.yml").write_text(folder_yml(network.config, settings), encoding="utf-8")
     return Agreement(max(gap.box_px for gap in gaps), max(gap.score for gap in gaps))
-
-
-@contextmanager
-def new_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
-    """A folder to fill beside the wanted one, which takes its place when all went well.
-
-    Raises:
-        OutputError: the wanted folder holds something and `overwrite` is off, or is no folder.
-    """
-    if folder.is_file() or (folder.is_dir() and not overwrite and any(folder.iterdir())):
-        raise OutputError(f"{folder} exists already; name another folder, or ask to replace it (--overwrite)")
-    half = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-    try:
-        half.mkdir(parents=True)
-        yield half
-        if overwrite and folder.is_dir():
-            folder.rename(old)
-        half.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    except SodsliceError:
-        raise
-    except OSError as error:
-        if old.is_dir():
-            old.rename(folder)
-        raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(half, ignore_errors=True)
 
 
 def copied(network: Network) -> Network:
@@ -221,7 +139,7 @@ def answers(network: Network, image: Floats) -> Answers:
 def _prepare(network: Network, settings: ExportSettings) -> None:
     """Turn a copy into what is exported: RepVGG fused, upsampling chosen, position code fixed."""
     network.fuse()
-    network.neck.upsample = _UPSAMPLES[settings.upsample]
+    network.neck.upsample = _UPSAMPLE[settings.upsample]
     if settings.input_size is not None and network.neck.encoder is not None:
         height, width = (side // STRIDES[0] for side in settings.input_size)
         network.neck.encoder.fix_size(height, width, network.config.backbone_channels[-1])
@@ -237,33 +155,3 @@ def _save(graph: RawGraph | SuppressedGraph, folder: Path, input_size: tuple[int
     paddle.jit.not_to_static(type(graph).forward)
     static = paddle.jit.to_static(graph, input_spec=inputs, full_graph=True)
     paddle.jit.save(static, str(folder / "inference"))
-
-
-def _yml(network: Network, settings: ExportSettings) -> str:
-    """What PaddleDetection and PaddleX read and, below `sodslice`, what they skip."""
-    config = network.config
-    size = list(settings.input_size or ())
-    resize = {"type": "Resize", "target_size": size, "keep_ratio": False, "interp": 2}
-    own = {
-        "version": __version__,
-        "architecture": config.name,
-        "reg_range": list(config.reg_range),
-        "upsample": settings.upsample,
-        "nms": settings.nms,
-    }
-    if settings.nms:
-        own["keep_top_k"] = KEPT
-    entries = {
-        "mode": "paddle",
-        "draw_threshold": settings.draw_threshold,
-        "metric": "COCO",
-        "use_dynamic_shape": settings.input_size is None,
-        "Global": {"model_name": settings.model_name or config.name},
-        "arch": "YOLO",
-        "min_subgraph_size": 3,
-        "Preprocess": [*([resize] if size else []), {"type": "Permute"}],
-        "label_list": list(config.class_names),
-        "sodslice": own | dict(settings.facts),
-    }
-    text: str = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True)
-    return text

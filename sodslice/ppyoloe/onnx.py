@@ -19,8 +19,10 @@ from typing import Any
 
 from sodslice.errors import ModelError
 from sodslice.ppyoloe.agreement import CHECK_SCALE, Agreement, check_images, check_suppressed, compare
-from sodslice.ppyoloe.export import ExportSettings, answers, copied, export_folder, new_folder
+from sodslice.ppyoloe.description import ExportSettings
+from sodslice.ppyoloe.export import answers, copied, export_folder
 from sodslice.ppyoloe.network import Network
+from sodslice.system.files import appearing_folder
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +52,7 @@ def export_onnx(
     """
     require_converter()
     facts = {"format": "onnx", **({"batch": 1} if settings.nms else {})}
-    with new_folder(folder, overwrite=overwrite) as half:
+    with appearing_folder(folder, overwrite=overwrite) as half:
         paddle_folder = half / "paddle"
         agreement = export_folder(
             network, paddle_folder, replace(settings, facts=facts | dict(settings.facts))

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sodslice import boxes as box_math
-from sodslice.detections import Detections
 from sodslice.metrics import Case, Evaluation, match
 from sodslice.report.figures import new_figure, save_figure
 from sodslice.scene import Scene
+from sodslice.tables import boxes as box_math
+from sodslice.tables.detections import Detections
 
 COLUMNS = 6
 SURROUNDINGS = 3.0

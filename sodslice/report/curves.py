@@ -17,7 +17,7 @@ MOST_CLASSES = 10
 F1_LINES = (0.5, 0.6, 0.7, 0.8, 0.9)
 
 
-def draw_curves(evaluation: Evaluation, path: str | Path, *, title: str = "") -> Path:
+def plot_curves(evaluation: Evaluation, path: str | Path, *, title: str = "") -> Path:
     """Write a PNG: precision over recall; and precision, recall and F1 over the score threshold.
 
     Without objects there are only false alarms to draw, over the score threshold.

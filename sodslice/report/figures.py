@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sodslice.errors import OutputError
-from sodslice.writers import write_atomically
+from sodslice.system.files import write_atomically
 
 
 def new_figure(width: float, height: float) -> Any:

@@ -6,10 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from sodslice.errors import SceneError
-from sodslice.georef import GeoRef
+from sodslice.place.georef import GeoRef
+from sodslice.place.plausible import examined
+from sodslice.scene.base import SceneBase
 
 
-class ArrayScene:
+class ArrayScene(SceneBase):
     """A scene over an array; nothing is copied until it is read.
 
     Args:
@@ -21,8 +23,6 @@ class ArrayScene:
     Raises:
         SceneError: the array is not an image of that kind.
     """
-
-    notes: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -46,9 +46,9 @@ class ArrayScene:
             )
         self._pixels = pixels
         self._valid = valid
-        self.georef = georef or GeoRef()
         self.name = name
         self.height, self.width = pixels.shape[:2]
+        self.georef, self.notes = examined(georef or GeoRef(), (self.width, self.height), name)
 
     def read(
         self, x: int, y: int, width: int, height: int
@@ -59,6 +59,3 @@ class ArrayScene:
         valid = np.ones((height, width), bool) if self._valid is None else self._valid[window].copy()
         pixels[~valid] = 0
         return pixels, valid
-
-    def close(self) -> None:
-        """Nothing is held open."""

@@ -60,7 +60,7 @@ def sample_levels(
     if not values:
         raise SceneError(
             f"{name}: no pixel with data was found in {MOST_READS} places to measure a stretch by; "
-            "give one with --stretch minmax:A,B"
+            "give one with `stretch=minmax:A,B`"
         )
     every = f"all {total} blocks" if blocks == total else f"{blocks} of {total} blocks, seed {SEED}"
     return np.concatenate(values, axis=1), every

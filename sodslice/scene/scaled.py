@@ -1,68 +1,104 @@
-"""`ScaledScene`: another scene at another ground sample distance."""
+"""`ScaledScene`: another scene at another scale, and the scale that is wanted in pixels."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from rasterio.windows import Window
 
-from sodslice.errors import SceneError
-from sodslice.georef import GeoRef
-from sodslice.scene.resample import REACH, method_for, resampled
-from sodslice.scene.stretch import Stretch
+from sodslice.errors import GeoRefError, SceneError
+from sodslice.scene.base import SceneBase
+from sodslice.scene.stretch import FittedStretch
 
 SMALLEST_SIDE = 1
 LARGEST_SIDE = 2**31 - 1
 
 
-class ScaledScene:
-    """A scene resampled as it is read. Its pixels are square on the ground, and `scale` scene pixels large.
+class ScaleWish(NamedTuple):
+    """At which scale a scene is to be seen: its own without a wish.
+
+    Fields: `gsd`, metres per pixel; `scale`, pixels for each of the scene; one of them at most.
+    """
+
+    gsd: float | None = None
+    scale: float | None = None
+
+
+NO_WISH = ScaleWish()
+
+
+def seen_size(scene: SceneBase, wish: ScaleWish = NO_WISH) -> tuple[int, int]:
+    """Width and height in pixels at which a scene is seen.
+
+    Args:
+        scene: open.
+        wish: metres are square on the ground, also where the pixels of the scene are not.
+
+    Raises:
+        GeoRefError: metres are wanted, and the scene's own are not known.
+        SceneError: so coarse that nothing would be left, or so fine that it cannot be counted.
+    """
+    gsd, scale = wish
+    if gsd is not None:
+        x, y = pixel_size_m(scene)
+        sides = scene.width * x / gsd, scene.height * y / gsd
+        words, own = f"`gsd={gsd:g}`", f"its own pixels are {x:.3g} x {y:.3g} m"
+    elif scale is not None:
+        sides = scene.width * scale, scene.height * scale
+        words, own = f"`scale={scale:g}`", f"it has {scene.width} x {scene.height}"
+    else:
+        return scene.width, scene.height
+    if not SMALLEST_SIDE <= min(sides) <= max(sides) <= LARGEST_SIDE:
+        raise SceneError(f"{scene.name} would be {sides[0]:.3g} x {sides[1]:.3g} pixels at {words}; {own}")
+    return round(sides[0]), round(sides[1])
+
+
+def pixel_size_m(scene: SceneBase) -> tuple[float, float]:
+    """Width and height in metres on the ground of the pixel in the middle.
+
+    Raises:
+        GeoRefError: they are not known.
+    """
+    photo = scene.photo
+    if not scene.georef.measurable and photo is not None and photo.gsd_m is not None:
+        return photo.gsd_m, photo.gsd_m
+    middle = np.array([scene.width / 2, scene.height / 2, scene.width / 2, scene.height / 2])
+    reason = scene.georef.why_not_measurable
+    if not reason:
+        x, y = scene.georef.ground_size_m((middle + (-0.5, -0.5, 0.5, 0.5))[None])[0].tolist()
+        if np.isfinite((x, y)).all():
+            return x, y
+        reason = "its CRS does not reach its middle"
+    raise GeoRefError(
+        f"{scene.name}: `gsd` needs a scene whose metres are known: {reason}; `scale` takes any scene"
+    )
+
+
+class ScaledScene(SceneBase):
+    """A scene resampled as it is read. Each of its pixels is `scale` scene pixels large.
 
     Rasters are read at the scale wanted, so that overviews are used; any other scene is read as it is and
     resampled in memory.
 
     Args:
         scene: what is read.
-        gsd: metres per pixel wanted.
-
-    Raises:
-        GeoRefError: the scene's own ground sample distance is not known.
-        SceneError: so coarse that nothing would be left, or so fine that it cannot be counted.
+        size: width and height at which it is seen, as `seen_size` gives them.
     """
 
-    def __init__(self, scene: Any, gsd: float) -> None:
-        middle = np.array([scene.width / 2, scene.height / 2, scene.width / 2, scene.height / 2])
-        pixel = scene.georef.ground_size_m((middle + (-0.5, -0.5, 0.5, 0.5))[None])[0]
-        sides = scene.width * pixel[0] / gsd, scene.height * pixel[1] / gsd
-        if not SMALLEST_SIDE <= min(sides) <= max(sides) <= LARGEST_SIDE:
-            raise SceneError(
-                f"{scene.name} would be {sides[0]:.3g} x {sides[1]:.3g} pixels at --gsd {gsd:g}; "
-                f"its own pixels are {pixel[0]:.3g} x {pixel[1]:.3g} m"
-            )
+    def __init__(self, scene: SceneBase, size: tuple[int, int]) -> None:
         self._scene = scene
-        self.name: str = scene.name
-        self.notes: tuple[str, ...] = tuple(scene.notes)
-        self.width, self.height = round(sides[0]), round(sides[1])
+        self.name = scene.name
+        self.georef = scene.georef
+        self.notes = scene.notes
+        self.companions = scene.companions
+        self.width, self.height = size
         self.scale = scene.width / self.width, scene.height / self.height
 
     @property
-    def georef(self) -> GeoRef:
-        """That of the scene itself, whose pixels it counts."""
-        georef: GeoRef = self._scene.georef
-        return georef
-
-    @property
-    def companions(self) -> tuple[Path, ...]:
-        """Files besides its own that the scene itself is made of."""
-        return tuple(getattr(self._scene, "companions", ()))
-
-    @property
-    def stretch(self) -> Stretch | None:
+    def stretch(self) -> FittedStretch | None:
         """That of the scene itself."""
-        return getattr(self._scene, "stretch", None)
+        return self._scene.stretch
 
     def read(
         self, x: int, y: int, width: int, height: int
@@ -77,28 +113,13 @@ class ScaledScene:
             min(width * self.scale[0], self._scene.width - corner[0]),
             min(height * self.scale[1], self._scene.height - corner[1]),
         )
-        if hasattr(self._scene, "read_scaled"):
-            pixels, valid = self._scene.read_scaled(corner, size, (height, width))
-            return pixels, valid
-        return _resampled(self._scene, corner, size, (height, width))
+        return self._scene.read_scaled(corner, size, (height, width))
 
     def close(self) -> None:
         """Close the scene itself."""
         self._scene.close()
 
 
-def _resampled(
-    scene: Any, corner: tuple[float, float], size: tuple[float, float], shape: tuple[int, int]
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """A window of any scene at a shape (height, width), read as it is."""
-    left, top = (max(0, int(c) - REACH) for c in corner)
-    right = min(scene.width, int(np.ceil(corner[0] + size[0])) + REACH)
-    bottom = min(scene.height, int(np.ceil(corner[1] + size[1])) + REACH)
-    pixels, valid = scene.read(left, top, right - left, bottom - top)
-    window = Window(corner[0] - left, corner[1] - top, *size)
-    planes, hidden = resampled(pixels.transpose(2, 0, 1), ~valid, window, shape, method_for(size, shape))
-    image = np.ascontiguousarray(planes.transpose(1, 2, 0))
-    if hidden is None:
-        return image, np.ones(shape, bool)
-    image[hidden] = 0
-    return image, ~hidden
+def seen_at(scene: SceneBase, size: tuple[int, int]) -> SceneBase:
+    """A scene at a size; itself where that is its own."""
+    return scene if size == (scene.width, scene.height) else ScaledScene(scene, size)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sodslice.checks import StretchRule
+from sodslice.scene.rendering import StretchRule
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -26,8 +26,11 @@ SMALL = 2.0**-700
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """Levels that become 0 and 255, by band; what lies between is scaled, what lies outside is cut.
+class FittedStretch:
+    """The levels that a stretch came to: those that become 0 and 255, by band.
+
+    What lies between is scaled, what lies outside is cut. The bare word stretch is for the rule that a user
+    gives, a `StretchRule` or its text.
 
     Args:
         low: level of each band that becomes 0.
@@ -58,7 +61,9 @@ def as_they_are(planes: npt.NDArray[np.uint8]) -> Pixels:
     return _interleaved(list(planes))
 
 
-def fixed_stretch(rule: StretchRule, dtype: np.dtype[Any], count: int, bits: int | None) -> Stretch | None:
+def fixed_stretch(
+    rule: StretchRule, dtype: np.dtype[Any], count: int, bits: int | None
+) -> FittedStretch | None:
     """The stretch that a rule gives without a look at the pixels; None where it takes one.
 
     Args:
@@ -78,10 +83,10 @@ def fixed_stretch(rule: StretchRule, dtype: np.dtype[Any], count: int, bits: int
         return None
     if dtype.kind != "f":
         low, high = math.floor(low), math.ceil(high)
-    return Stretch((low,) * count, (high,) * count, str(rule), "none: the levels were given")
+    return FittedStretch((low,) * count, (high,) * count, str(rule), "none: the levels were given")
 
 
-def percentile_stretch(values: npt.NDArray[Any], rule: StretchRule, sample: str) -> Stretch:
+def percentile_stretch(values: npt.NDArray[Any], rule: StretchRule, sample: str) -> FittedStretch:
     """Levels at two percentiles of a sample.
 
     Where the two coincide, as in a flat scene with a few bright things, the sample's least and greatest
@@ -104,7 +109,7 @@ def percentile_stretch(values: npt.NDArray[Any], rule: StretchRule, sample: str)
             high = low + step
         lows.append(low)
         highs.append(high)
-    return Stretch(tuple(lows), tuple(highs), str(rule), sample)
+    return FittedStretch(tuple(lows), tuple(highs), str(rule), sample)
 
 
 def _stretched(plane: npt.NDArray[Any], low: float, high: float) -> Pixels:

@@ -10,8 +10,8 @@ Equal specs give equal pixels, drawn whole, in parts, or in another order.
 
 from sodslice.synthetic.render import render
 from sodslice.synthetic.spec import SceneSpec
-from sodslice.synthetic.truth import Truth, truth
+from sodslice.synthetic.truth import DrawnTruth, truth
 from sodslice.synthetic.vehicles import KINDS
 from sodslice.synthetic.write import draw_scene
 
-__all__ = ["KINDS", "SceneSpec", "Truth", "draw_scene", "render", "truth"]
+__all__ = ["KINDS", "DrawnTruth", "SceneSpec", "draw_scene", "render", "truth"]

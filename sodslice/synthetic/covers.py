@@ -5,23 +5,25 @@ from __future__ import annotations
 import numpy as np
 
 from sodslice.synthetic.dice import Dice
-from sodslice.synthetic.sketch import Colour, Frame, Layer, Material, Sketch, Tree, rectangle
+from sodslice.synthetic.sketch import Colour, DrawingLayer, Material, PlotFrame, Sketch, Tree, rectangle
 
 
-def lawn(sketch: Sketch, frame: Frame, dice: Dice, layer: Layer = Layer.YARD) -> None:
+def lawn(sketch: Sketch, frame: PlotFrame, dice: Dice, layer: DrawingLayer = DrawingLayer.YARD) -> None:
     """Grass over the whole frame, greener or drier by the dice."""
     green, dry = dice.between(0.85, 1.15), dice.between(0.0, 1.0)
     colour: Colour = (green * (84.0 + 34.0 * dry), green * (102.0 + 10.0 * dry), green * (62.0 + 12.0 * dry))
     sketch.fill(layer, frame.place(rectangle(0.0, 0.0, frame.width, frame.height)), colour, Material.GRASS)
 
 
-def paved(sketch: Sketch, frame: Frame, tone: float, material: Material, layer: Layer = Layer.YARD) -> None:
+def paved(
+    sketch: Sketch, frame: PlotFrame, tone: float, material: Material, layer: DrawingLayer = DrawingLayer.YARD
+) -> None:
     """Asphalt or paving over the whole frame."""
     colour: Colour = (tone + 2.0, tone, tone - 4.0)
     sketch.fill(layer, frame.place(rectangle(0.0, 0.0, frame.width, frame.height)), colour, material)
 
 
-def trees(sketch: Sketch, frame: Frame, count: int, sizes: tuple[float, float], dice: Dice) -> None:
+def trees(sketch: Sketch, frame: PlotFrame, count: int, sizes: tuple[float, float], dice: Dice) -> None:
     """Trees scattered over the frame, their crowns inside it where they fit."""
     for throw in dice.many(count, 4):
         radius = sizes[0] + (sizes[1] - sizes[0]) * float(throw[2])

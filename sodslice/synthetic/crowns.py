@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sodslice._opencv import opencv
-from sodslice.synthetic.canvas import Picture, Region
+from sodslice.synthetic.canvas import DrawnWindow, FloatImage
 from sodslice.synthetic.dice import Dice
 from sodslice.synthetic.sketch import Colour, Points
 from sodslice.synthetic.spec import Sun
+from sodslice.system.opencv import opencv
 
 SIZE_STEP = 1.16
 FORMS = 8
@@ -32,8 +32,8 @@ LEAVES: tuple[Colour, ...] = (
 class Crown(NamedTuple):
     """A picture of a crown: colour times cover `(n, n, 3)`, and cover `(n, n)` from 0 to 1; n is odd."""
 
-    colour: Picture
-    cover: Picture
+    colour: FloatImage
+    cover: FloatImage
 
 
 class Crowns:
@@ -100,23 +100,23 @@ def _light(height: Points, step: float, radius: float, sun: Sun) -> Points:
     return np.asarray((0.42 + 0.5 * direct) * (0.55 + 0.45 * depth))
 
 
-def paste(picture: Picture, crown: Crown, corner: tuple[int, int]) -> None:
+def paste(picture: FloatImage, crown: Crown, corner: tuple[int, int]) -> None:
     """Lay a crown over a picture `(H, W, 3)`, its upper left pixel at column, row; parts outside are cut."""
     here, there = _overlap(picture.shape[:2], crown.cover.shape, corner)
     picture[here] *= (1.0 - crown.cover[there])[..., None]
     picture[here] += crown.colour[there]
 
 
-def darken(shade: Picture, crown: Crown, corner: tuple[int, int]) -> None:
+def darken(shade: FloatImage, crown: Crown, corner: tuple[int, int]) -> None:
     """Lay a crown's shadow over a mask `(H, W)`, where it is deeper than what is there."""
     here, there = _overlap(shade.shape, crown.cover.shape, corner)
     np.maximum(shade[here], crown.cover[there], out=shade[here])
 
 
-def corner_of(x_m: float, y_m: float, crown: Crown, region: Region, gsd_m: float) -> tuple[int, int]:
-    """Column and row, within a region, of the upper left pixel of a crown around a place in scene metres."""
+def corner_of(x_m: float, y_m: float, crown: Crown, window: DrawnWindow, gsd_m: float) -> tuple[int, int]:
+    """Column and row, within a window, of the upper left pixel of a crown around a place in scene metres."""
     half = crown.cover.shape[0] // 2
-    return int(np.floor(x_m / gsd_m)) - half - region.x, int(np.floor(y_m / gsd_m)) - half - region.y
+    return int(np.floor(x_m / gsd_m)) - half - window.x, int(np.floor(y_m / gsd_m)) - half - window.y
 
 
 Slices = tuple[slice, slice]

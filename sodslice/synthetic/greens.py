@@ -9,9 +9,9 @@ from sodslice.synthetic.covers import lawn, trees
 from sodslice.synthetic.dice import Dice
 from sodslice.synthetic.sketch import (
     Colour,
-    Frame,
-    Layer,
+    DrawingLayer,
     Material,
+    PlotFrame,
     Sketch,
     Tree,
     blob,
@@ -21,7 +21,7 @@ from sodslice.synthetic.sketch import (
 from sodslice.synthetic.spec import Sun
 
 
-def park(sketch: Sketch, frame: Frame, sun: Sun, dice: Dice) -> None:
+def park(sketch: Sketch, frame: PlotFrame, sun: Sun, dice: Dice) -> None:
     """Lawns, paths, trees along the rim, benches, and a pond, a pitch or a playground."""
     del sun
     lawn(sketch, frame, dice)
@@ -37,7 +37,7 @@ def park(sketch: Sketch, frame: Frame, sun: Sun, dice: Dice) -> None:
         _pitch(sketch, frame.part(middle[0] - 16, middle[1] - 9, middle[0] + 16, middle[1] + 9), dice)
     else:
         sand = frame.place(blob(*middle, radius * 0.7, dice.many(6)))
-        sketch.fill(Layer.DETAIL, sand, (188.0, 172.0, 138.0), Material.SOIL)
+        sketch.fill(DrawingLayer.DETAIL, sand, (188.0, 172.0, 138.0), Material.SOIL)
     count = int(width * height / 130.0) // 5
     for part in (
         frame.part(0.0, 0.0, width, height * 0.25),
@@ -51,7 +51,7 @@ def park(sketch: Sketch, frame: Frame, sun: Sun, dice: Dice) -> None:
         box(sketch, frame.place(rectangle(x, y, x + 1.7, y + 0.5)), (134.0, 116.0, 92.0), 0.5)
 
 
-def _path(sketch: Sketch, frame: Frame, dice: Dice) -> None:
+def _path(sketch: Sketch, frame: PlotFrame, dice: Dice) -> None:
     """A gravel path that winds across the frame."""
     steps = np.linspace(0.0, 1.0, 15)
     bend, start, end = dice.between(-0.1, 0.1), dice.between(0.15, 0.85), dice.between(0.15, 0.85)
@@ -59,36 +59,42 @@ def _path(sketch: Sketch, frame: Frame, dice: Dice) -> None:
     y = frame.height * (start + (end - start) * steps + bend * np.sin(np.pi * steps))
     sides = [np.stack([x, y + half], axis=1) for half in (-1.0, 1.0)]
     line = np.concatenate([sides[0], sides[1][::-1]])
-    sketch.fill(Layer.DETAIL, frame.place(line), (176.0, 166.0, 146.0), Material.SOIL)
+    sketch.fill(DrawingLayer.DETAIL, frame.place(line), (176.0, 166.0, 146.0), Material.SOIL)
 
 
-def _pond(sketch: Sketch, frame: Frame, place: tuple[float, float, float], dice: Dice) -> None:
+def _pond(sketch: Sketch, frame: PlotFrame, place: tuple[float, float, float], dice: Dice) -> None:
     """Water with a muddy rim; the place is x, y and the mean radius in the frame's metres."""
     x, y, radius = place
     waves = dice.many(6)
     rim = frame.place(blob(x, y, radius + 0.9, waves))
-    sketch.fill(Layer.DETAIL, rim, (128.0, 122.0, 96.0), Material.SOIL)
+    sketch.fill(DrawingLayer.DETAIL, rim, (128.0, 122.0, 96.0), Material.SOIL)
     depth = dice.between(0.8, 1.15)
     water: Colour = (58.0 * depth, 78.0 * depth, 80.0 * depth)
-    sketch.fill(Layer.DETAIL, frame.place(blob(x, y, radius, waves)), water, Material.WATER)
+    sketch.fill(DrawingLayer.DETAIL, frame.place(blob(x, y, radius, waves)), water, Material.WATER)
 
 
-def _pitch(sketch: Sketch, frame: Frame, dice: Dice) -> None:
+def _pitch(sketch: Sketch, frame: PlotFrame, dice: Dice) -> None:
     """A ball court with its lines."""
     colour = dice.pick(((148.0, 92.0, 72.0), (86.0, 118.0, 92.0), (84.0, 108.0, 136.0)))
     width, height = frame.width, frame.height
-    sketch.fill(Layer.DETAIL, frame.place(rectangle(0.0, 0.0, width, height)), colour, Material.ASPHALT)
+    sketch.fill(
+        DrawingLayer.DETAIL, frame.place(rectangle(0.0, 0.0, width, height)), colour, Material.ASPHALT
+    )
     for x in (2.0, width / 2, width - 2.0):
         sketch.fill(
-            Layer.DETAIL, frame.place(rectangle(x - 0.06, 2.0, x + 0.06, height - 2.0)), (206.0, 206.0, 204.0)
+            DrawingLayer.DETAIL,
+            frame.place(rectangle(x - 0.06, 2.0, x + 0.06, height - 2.0)),
+            (206.0, 206.0, 204.0),
         )
     for y in (2.0, height - 2.0):
         sketch.fill(
-            Layer.DETAIL, frame.place(rectangle(2.0, y - 0.06, width - 2.0, y + 0.06)), (206.0, 206.0, 204.0)
+            DrawingLayer.DETAIL,
+            frame.place(rectangle(2.0, y - 0.06, width - 2.0, y + 0.06)),
+            (206.0, 206.0, 204.0),
         )
 
 
-def field(sketch: Sketch, frame: Frame, sun: Sun, dice: Dice) -> None:
+def field(sketch: Sketch, frame: PlotFrame, sun: Sun, dice: Dice) -> None:
     """Crops in rows with the wheel tracks of the tractor."""
     del sun
     colours: tuple[Colour, ...] = (
@@ -99,25 +105,27 @@ def field(sketch: Sketch, frame: Frame, sun: Sun, dice: Dice) -> None:
     )
     colour = dice.pick(colours)
     sketch.fill(
-        Layer.YARD, frame.place(rectangle(0.0, 0.0, frame.width, frame.height)), colour, Material.SOIL
+        DrawingLayer.YARD, frame.place(rectangle(0.0, 0.0, frame.width, frame.height)), colour, Material.SOIL
     )
     step = dice.between(0.75, 1.4)
     rows = np.arange(0.5, frame.height - 0.5, step)
     low, high = np.full(len(rows), 1.0), np.full(len(rows), frame.width - 1.0)
     darker: Colour = (colour[0] * 0.86, colour[1] * 0.88, colour[2] * 0.86)
-    sketch.fill_many(Layer.DETAIL, frame.place(rectangles(low, rows, high, rows + step * 0.45)), darker)
+    sketch.fill_many(
+        DrawingLayer.DETAIL, frame.place(rectangles(low, rows, high, rows + step * 0.45)), darker
+    )
     tracks = np.concatenate([np.arange(6.0, frame.height - 3.0, 18.0) + offset for offset in (0.0, 1.8)])
     low, high = np.full(len(tracks), 1.0), np.full(len(tracks), frame.width - 1.0)
     bare: Colour = (colour[0] * 0.9 + 14.0, colour[1] * 0.88 + 8.0, colour[2] * 0.9 + 6.0)
-    sketch.fill_many(Layer.DETAIL, frame.place(rectangles(low, tracks, high, tracks + 0.4)), bare)
+    sketch.fill_many(DrawingLayer.DETAIL, frame.place(rectangles(low, tracks, high, tracks + 0.4)), bare)
     trees(sketch, frame.part(0.0, 0.0, frame.width, 5.0), int(frame.width / 7.0), (1.2, 3.0), dice)
 
 
-def wood(sketch: Sketch, frame: Frame, sun: Sun, dice: Dice) -> None:
+def wood(sketch: Sketch, frame: PlotFrame, sun: Sun, dice: Dice) -> None:
     """Trees, crown to crown."""
     del sun
     ground = rectangle(0.0, 0.0, frame.width, frame.height)
-    sketch.fill(Layer.YARD, frame.place(ground), (84.0, 84.0, 56.0), Material.GRASS)
+    sketch.fill(DrawingLayer.YARD, frame.place(ground), (84.0, 84.0, 56.0), Material.GRASS)
     step = dice.between(5.0, 6.5)
     for x in np.arange(step / 2, frame.width, step):
         for y in np.arange(step / 2, frame.height, step):

@@ -6,13 +6,23 @@ import numpy as np
 
 from sodslice.synthetic.covers import paved
 from sodslice.synthetic.dice import Dice
-from sodslice.synthetic.sketch import Bay, Frame, Layer, Material, Points, Sketch, Tree, rectangle, rectangles
+from sodslice.synthetic.sketch import (
+    Bay,
+    DrawingLayer,
+    Material,
+    PlotFrame,
+    Points,
+    Sketch,
+    Tree,
+    rectangle,
+    rectangles,
+)
 
 BAY_DEPTH_M = 5.1
 AISLE_M = 6.2
 
 
-def parking(sketch: Sketch, frame: Frame, dice: Dice) -> None:
+def parking(sketch: Sketch, frame: PlotFrame, dice: Dice) -> None:
     """A car park that fills the frame: rows of bays off aisles, lines, islands with trees."""
     frame = frame if frame.width >= frame.height else frame.turned()
     tone = dice.between(96.0, 138.0)
@@ -32,22 +42,22 @@ def parking(sketch: Sketch, frame: Frame, dice: Dice) -> None:
         _row(sketch, inner, width, (side, chance, planted), dice)
 
 
-def _row(sketch: Sketch, row: Frame, width: float, how: tuple[int, float, bool], dice: Dice) -> None:
+def _row(sketch: Sketch, row: PlotFrame, width: float, layout: tuple[int, float, bool], dice: Dice) -> None:
     """One row of bays that open to their aisle at the bottom (side 0) or the top (side 1)."""
-    side, chance, planted = how
+    side, chance, planted = layout
     count = int(row.width // width)
     white = dice.between(176.0, 208.0)
     edges: Points = np.arange(count + 1, dtype=np.float64) * width
     lines = rectangles(
         edges - 0.05, np.full(count + 1, 0.1), edges + 0.05, np.full(count + 1, row.height - 0.1)
     )
-    sketch.fill_many(Layer.PAINT, row.place(lines), (white, white, white - 3.0))
+    sketch.fill_many(DrawingLayer.PAINT, row.place(lines), (white, white, white - 3.0))
     throws = dice.many(count)
     for k in range(count):
         island = planted and (k in (0, count - 1) or k % 9 == 4)
         if island:
             patch = rectangle(edges[k] + 0.15, 0.2, edges[k + 1] - 0.15, row.height - 0.2)
-            sketch.fill(Layer.FURNITURE, row.place(patch), (96.0, 104.0, 68.0), Material.GRASS)
+            sketch.fill(DrawingLayer.FURNITURE, row.place(patch), (96.0, 104.0, 68.0), Material.GRASS)
             if throws[k] < 0.8:
                 x, y = row.place(np.array([edges[k] + width / 2, row.height / 2]))
                 sketch.trees.append(

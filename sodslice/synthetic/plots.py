@@ -7,11 +7,11 @@ from collections.abc import Callable
 from sodslice.synthetic.dice import Dice
 from sodslice.synthetic.greens import field, park, wood
 from sodslice.synthetic.homes import flats, houses
-from sodslice.synthetic.sketch import Frame, Sketch
+from sodslice.synthetic.sketch import PlotFrame, Sketch
 from sodslice.synthetic.spec import Sun
 from sodslice.synthetic.trades import market, shop, works
 
-Filler = Callable[[Sketch, Frame, Sun, Dice], None]
+Filler = Callable[[Sketch, PlotFrame, Sun, Dice], None]
 
 SMALLEST_BUILT_M = 26.0
 
@@ -27,7 +27,7 @@ USES: tuple[tuple[Filler, float], ...] = (
 )
 
 
-def fill_plot(sketch: Sketch, frame: Frame, sun: Sun, dice: Dice) -> None:
+def fill_plot(sketch: Sketch, frame: PlotFrame, sun: Sun, dice: Dice) -> None:
     """Draw one use, chosen by the dice, on the rectangle between four streets."""
     if min(frame.width, frame.height) < SMALLEST_BUILT_M:
         park(sketch, frame, sun, dice)

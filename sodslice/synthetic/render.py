@@ -9,16 +9,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sodslice._opencv import opencv
 from sodslice.errors import OptionError
-from sodslice.synthetic.canvas import GROWTH, SUB, Canvas, Picture, Region
+from sodslice.synthetic.canvas import GROWTH, SUB, Canvas, DrawnWindow, FloatImage
 from sodslice.synthetic.crowns import Crowns, corner_of, darken, paste
 from sodslice.synthetic.dice import Dice
-from sodslice.synthetic.sketch import Layer, Piece, Points, touching
+from sodslice.synthetic.sketch import DrawingLayer, Piece, Points, touching
 from sodslice.synthetic.spec import NODATA, SceneSpec, Sun
 from sodslice.synthetic.texture import grain
 from sodslice.synthetic.town import Town, town_of
 from sodslice.synthetic.vehicles import Vehicle, panels, silhouette, turn
+from sodslice.system.opencv import opencv
 
 BLOCK = 512
 """Side of the blocks in pixels that a scene is drawn in; also the tile of the GeoTIFF."""
@@ -73,36 +73,38 @@ def render(spec: SceneSpec, window: tuple[int, int, int, int] | None = None) -> 
     return picture
 
 
-def block_region(spec: SceneSpec, column: int, row: int) -> Region:
+def block_window(spec: SceneSpec, column: int, row: int) -> DrawnWindow:
     """The pixels of a block; blocks at the right and lower edges may be smaller."""
     x, y = column * BLOCK, row * BLOCK
-    return Region(x, y, min(BLOCK, spec.width - x), min(BLOCK, spec.height - y))
+    return DrawnWindow(x, y, min(BLOCK, spec.width - x), min(BLOCK, spec.height - y))
 
 
 def render_block(spec: SceneSpec, column: int, row: int) -> Pixels:
     """Draw one block: `(H, W, 3)` uint8."""
-    region = block_region(spec, column, row)
+    window = block_window(spec, column, row)
     margin = math.ceil(4 * spec.blur_px + 3 * SOFT_SHADOW_M / spec.gsd_m) + 2
-    wide = Region(region.x - margin, region.y - margin, region.width + 2 * margin, region.height + 2 * margin)
+    wide = DrawnWindow(
+        window.x - margin, window.y - margin, window.width + 2 * margin, window.height + 2 * margin
+    )
     light = _photograph(spec, paint(spec, wide))[margin:-margin, margin:-margin]
     light = light + _sensor_noise(spec, light, Dice(spec.seed, "noise", column, row))
     pixels: Pixels = np.clip(np.rint(light), NODATA + 1, 255).astype(np.uint8)
-    x: Points = np.arange(region.width, dtype=np.float64)[None, :] + (region.x + 0.5)
-    y: Points = np.arange(region.height, dtype=np.float64)[:, None] + (region.y + 0.5)
+    x: Points = np.arange(window.width, dtype=np.float64)[None, :] + (window.x + 0.5)
+    y: Points = np.arange(window.height, dtype=np.float64)[:, None] + (window.y + 0.5)
     pixels[~spec.holds_data(x, y)] = NODATA
     return pixels
 
 
-def paint(spec: SceneSpec, region: Region) -> Picture:
-    """The scene's light on a region before camera and sensor: `(H, W, 3)` float32, about 0 to 255."""
+def paint(spec: SceneSpec, window: DrawnWindow) -> FloatImage:
+    """The scene's light on a window before camera and sensor: `(H, W, 3)` float32, about 0 to 255."""
     town, crowns = town_of(spec), _crowns_of(spec.gsd_m, spec.sun, spec.seed)
-    canvas = Canvas(region, spec.gsd_m)
+    canvas = Canvas(window, spec.gsd_m)
     sight = _look(town, canvas)
-    _draw_layers(canvas, sight.pieces, [layer for layer in Layer if layer < Layer.ROOF])
+    _draw_layers(canvas, sight.pieces, [layer for layer in DrawingLayer if layer < DrawingLayer.ROOF])
     _draw_vehicles(canvas, sight.vehicles, town)
-    _draw_layers(canvas, sight.pieces, [layer for layer in Layer if layer >= Layer.ROOF])
+    _draw_layers(canvas, sight.pieces, [layer for layer in DrawingLayer if layer >= DrawingLayer.ROOF])
     cv2 = opencv()
-    light, hue = grain(region, canvas.materials(), spec.gsd_m, spec.seed)
+    light, hue = grain(window, canvas.materials(), spec.gsd_m, spec.seed)
     picture = canvas.colours()
     picture *= cv2.merge([light * (1.0 + hue), light, light * (1.0 - hue)])
     shadow = np.maximum(_shadow_of_things(canvas, sight, town), _shadow_of_vehicles(canvas, sight, town))
@@ -111,12 +113,12 @@ def paint(spec: SceneSpec, region: Region) -> Picture:
         for share in TREE_HEIGHTS:
             throw = town.sun.reach * (radius + TRUNK_M) * share
             spot = (x - town.sun.toward[0] * throw, y - town.sun.toward[1] * throw)
-            darken(shadow, crown, corner_of(*spot, crown, region, spec.gsd_m))
+            darken(shadow, crown, corner_of(*spot, crown, window, spec.gsd_m))
     rim = 1.0 - CONTACT_DEPTH * _contact(canvas, sight.vehicles)
     picture *= cv2.merge([rim * (1.0 - shadow * np.float32(1.0 - left)) for left in town.sun.shade])
     for x, y, radius, variety in sight.trees:
         crown = crowns.of(radius, variety)
-        paste(picture, crown, corner_of(x, y, crown, region, spec.gsd_m))
+        paste(picture, crown, corner_of(x, y, crown, window, spec.gsd_m))
     return picture
 
 
@@ -145,7 +147,7 @@ def _look(town: Town, canvas: Canvas) -> Sight:
     return Sight(pieces, [seen[row] for row in touching(places, *beside)], trees[order])
 
 
-def _draw_layers(canvas: Canvas, pieces: list[Piece], layers: list[Layer]) -> None:
+def _draw_layers(canvas: Canvas, pieces: list[Piece], layers: list[DrawingLayer]) -> None:
     """Fill the shapes of the layers that touch the canvas, layer by layer over all pieces."""
     for layer in layers:
         for piece in pieces:
@@ -172,7 +174,7 @@ def _shrunk(polygons: list[Points], vehicle: Vehicle, gsd_m: float) -> list[Poin
     return [polygon * scale for polygon in polygons]
 
 
-def _shadow_of_things(canvas: Canvas, sight: Sight, town: Town) -> Picture:
+def _shadow_of_things(canvas: Canvas, sight: Sight, town: Town) -> FloatImage:
     """Shadows `(H, W)`, 0 to 1, of buildings, fences and whatever else stands on the ground."""
     mask = canvas.mask()
     away = -np.array(town.sun.toward) * town.sun.reach
@@ -192,7 +194,7 @@ def _shadow_of_things(canvas: Canvas, sight: Sight, town: Town) -> Picture:
     return mask.shares(soft_px=SOFT_SHADOW_M / canvas.gsd_m)
 
 
-def _shadow_of_vehicles(canvas: Canvas, sight: Sight, town: Town) -> Picture:
+def _shadow_of_vehicles(canvas: Canvas, sight: Sight, town: Town) -> FloatImage:
     """Shadows `(H, W)`, 0 to 1, of vehicles on the ground beside them."""
     mask = canvas.mask()
     away = -np.array(town.sun.toward) * town.sun.reach
@@ -205,7 +207,7 @@ def _shadow_of_vehicles(canvas: Canvas, sight: Sight, town: Town) -> Picture:
     return mask.shares(soft_px=0.5 * SOFT_SHADOW_M / canvas.gsd_m)
 
 
-def _contact(canvas: Canvas, vehicles: list[Vehicle]) -> Picture:
+def _contact(canvas: Canvas, vehicles: list[Vehicle]) -> FloatImage:
     """The dark rim `(H, W)`, 0 to 1, around vehicles, where the sky does not reach the ground either."""
     mask = canvas.mask()
     bodies = [silhouette(vehicle)[0] for vehicle in vehicles]
@@ -217,7 +219,7 @@ def _contact(canvas: Canvas, vehicles: list[Vehicle]) -> Picture:
     return mask.shares(soft_px=0.12 / canvas.gsd_m)
 
 
-def _photograph(spec: SceneSpec, light: Picture) -> Picture:
+def _photograph(spec: SceneSpec, light: FloatImage) -> FloatImage:
     """Exposure, colour cast, haze and the camera's blur, each decided by the seed."""
     dice = Dice(spec.seed, "camera")
     exposure = dice.between(0.92, 1.08)
@@ -229,7 +231,7 @@ def _photograph(spec: SceneSpec, light: Picture) -> Picture:
     return np.asarray(picture, dtype=np.float32)
 
 
-def _sensor_noise(spec: SceneSpec, light: Picture, dice: Dice) -> Picture:
+def _sensor_noise(spec: SceneSpec, light: FloatImage, dice: Dice) -> FloatImage:
     """Noise `(H, W, 3)` in grey levels: stronger in bright pixels, mostly shared by the bands."""
     if spec.noise == 0:
         return np.zeros_like(light)

@@ -17,7 +17,7 @@ Points = npt.NDArray[np.float64]
 Colour = tuple[float, float, float]
 
 
-class Layer(IntEnum):
+class DrawingLayer(IntEnum):
     """Drawing order from the ground up; vehicles come between `FURNITURE` and `ROOF`."""
 
     GROUND = 0
@@ -83,7 +83,7 @@ class Bay(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
+class PlotFrame:
     """A rectangle turned on the ground, with its own metres: (0, 0) to (width, height).
 
     Args:
@@ -106,38 +106,40 @@ class Frame:
         placed += self.corner
         return placed
 
-    def part(self, x0: float, y0: float, x1: float, y1: float) -> Frame:
+    def part(self, x0: float, y0: float, x1: float, y1: float) -> PlotFrame:
         """The rectangle from (x0, y0) to (x1, y1) of this one, as a frame of its own."""
         corner = self.place(np.array([x0, y0]))
-        return Frame((float(corner[0]), float(corner[1])), self.heading, x1 - x0, y1 - y0)
+        return PlotFrame((float(corner[0]), float(corner[1])), self.heading, x1 - x0, y1 - y0)
 
-    def turned(self) -> Frame:
+    def turned(self) -> PlotFrame:
         """The same rectangle seen from its right side: its x axis becomes this frame's y axis."""
         corner = self.place(np.array([self.width, 0.0]))
-        return Frame((float(corner[0]), float(corner[1])), self.heading + np.pi / 2, self.height, self.width)
+        return PlotFrame(
+            (float(corner[0]), float(corner[1])), self.heading + np.pi / 2, self.height, self.width
+        )
 
-    def flipped(self) -> Frame:
+    def flipped(self) -> PlotFrame:
         """The same rectangle turned by half a turn."""
         corner = self.place(np.array([self.width, self.height]))
-        return Frame((float(corner[0]), float(corner[1])), self.heading + np.pi, self.width, self.height)
+        return PlotFrame((float(corner[0]), float(corner[1])), self.heading + np.pi, self.width, self.height)
 
 
 @dataclass(eq=False)
 class Sketch:
     """A piece of town in the making; `frozen` closes it."""
 
-    shapes: dict[Layer, list[Shape]] = field(default_factory=dict)
+    shapes: dict[DrawingLayer, list[Shape]] = field(default_factory=dict)
     casters: list[Caster] = field(default_factory=list)
     trees: list[Tree] = field(default_factory=list)
     bays: list[Bay] = field(default_factory=list)
 
     def fill(
-        self, layer: Layer, polygon: Points, colour: Colour, material: Material = Material.PLAIN
+        self, layer: DrawingLayer, polygon: Points, colour: Colour, material: Material = Material.PLAIN
     ) -> None:
         """Add one polygon `(n, 2)`."""
         self.shapes.setdefault(layer, []).append(Shape(polygon, colour, material))
 
-    def fill_many(self, layer: Layer, polygons: Points, colour: Colour) -> None:
+    def fill_many(self, layer: DrawingLayer, polygons: Points, colour: Colour) -> None:
         """Add polygons `(k, n, 2)` of one colour without texture, as lane marks."""
         self.shapes.setdefault(layer, []).extend(
             Shape(polygon, colour, Material.PLAIN) for polygon in polygons
@@ -182,7 +184,7 @@ class Casters(NamedTuple):
 class Piece:
     """A finished piece of town; `trees` is `(t, 4)`: x, y, radius, variety."""
 
-    layers: dict[Layer, Shelf]
+    layers: dict[DrawingLayer, Shelf]
     casters: Casters
     trees: Points
     bays: tuple[Bay, ...]

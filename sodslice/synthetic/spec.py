@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from sodslice.errors import OptionError
 from sodslice.synthetic.dice import Dice
+from sodslice.values.kinds import Maybe, Real, Switch, Whole, Word
+from sodslice.values.lists import Numbers
+from sodslice.values.setting import Setting, check_settings, described, setting
 
 NODATA = 0
 """The value of all three bands where nothing was photographed; no photographed pixel is darker than 1."""
@@ -46,47 +48,56 @@ class SceneSpec:
     The same seed at another GSD or size shows the same town: layout is made in metres from the scene's
     upper left corner on.
 
-    Args:
-        width: scene width in pixels.
-        height: scene height in pixels.
-        gsd_m: metres a pixel, 0.03 to 1.
-        seed: which town; 0 or more.
-        vehicles: how many vehicles: 1 is a usual day, 0 none, 2 nearly everywhere. Everything else stays.
-        nodata: whether one corner of the scene is a wedge without data, as at the rim of a survey.
-        crs: a projected CRS in metres that rasterio understands, or None for a scene without georeference.
-        origin: map coordinates (easting, northing) of the upper left corner of the upper left pixel.
-        sun_elevation_deg: height of the sun over the horizon, 15 to 90; None lets the seed decide.
-        blur_px: standard deviation of the camera's blur in pixels, 0 to 3.
-        noise: standard deviation of the sensor's noise in grey levels, 0 to 20.
-
     Raises:
-        OptionError: a value is out of its range.
+        OptionError: a value is malformed or out of its range.
     """
 
-    width: int
-    height: int
-    gsd_m: float = 0.12
-    seed: int = 0
-    vehicles: float = 1.0
-    nodata: bool = True
-    crs: str | None = "EPSG:32632"
-    origin: tuple[float, float] = (690_000.0, 5_336_000.0)
-    sun_elevation_deg: float | None = None
-    blur_px: float = 0.6
-    noise: float = 2.5
+    width: int = field(metadata=described(Setting(Whole(1, LARGEST_SIDE), "Scene width in pixels.")))
+    height: int = field(metadata=described(Setting(Whole(1, LARGEST_SIDE), "Scene height in pixels.")))
+    gsd_m: float = setting(0.12, Setting(Real(*GSD_RANGE_M), "Metres a pixel, 0.03 to 1."))
+    seed: int = setting(0, Setting(Whole(0, 2**63 - 1), "Which town; 0 or more."))
+    vehicles: float = setting(
+        1.0,
+        Setting(
+            Real(0, 10),
+            "How many vehicles, 0 to 10: 1 is a usual day, 0 none, 2 nearly everywhere; all else stays.",
+        ),
+    )
+    nodata: bool = setting(
+        True,
+        Setting(
+            Switch(), "Whether one corner of the scene is a wedge without data, as at the rim of a survey."
+        ),
+    )
+    crs: str | None = setting(
+        "EPSG:32632",
+        Setting(
+            Maybe(Word(), word="none"),
+            "A projected CRS in metres that rasterio understands; none for a scene without georeference.",
+        ),
+    )
+    origin: tuple[float, float] = setting(
+        (690_000.0, 5_336_000.0),
+        Setting(
+            Numbers("two map coordinates (easting, northing)", (2, 2)),
+            "Map coordinates (easting, northing) of the upper left corner of the upper left pixel.",
+        ),
+    )
+    sun_elevation_deg: float | None = setting(
+        None,
+        Setting(
+            Maybe(Real(15, 90)), "Height of the sun over the horizon in degrees, 15 to 90.", "", "by the seed"
+        ),
+    )
+    blur_px: float = setting(
+        0.6, Setting(Real(0, 3), "Standard deviation of the camera's blur in pixels, 0 to 3.")
+    )
+    noise: float = setting(
+        2.5, Setting(Real(0, 20), "Standard deviation of the sensor's noise in grey levels, 0 to 20.")
+    )
 
     def __post_init__(self) -> None:
-        for name in ("width", "height"):
-            _whole(name, getattr(self, name), 1, LARGEST_SIDE)
-        _whole("seed", self.seed, 0, 2**63 - 1)
-        _within("gsd_m", self.gsd_m, *GSD_RANGE_M)
-        _within("vehicles", self.vehicles, 0.0, 10.0)
-        _within("blur_px", self.blur_px, 0.0, 3.0)
-        _within("noise", self.noise, 0.0, 20.0)
-        if self.sun_elevation_deg is not None:
-            _within("sun_elevation_deg", self.sun_elevation_deg, 15.0, 90.0)
-        if len(self.origin) != 2 or not all(math.isfinite(value) for value in self.origin):
-            raise OptionError(f"origin must be two map coordinates (easting, northing), got {self.origin!r}")
+        check_settings(self)
 
     @property
     def affine(self) -> tuple[float, float, float, float, float, float]:
@@ -130,16 +141,3 @@ class SceneSpec:
         inside = (x_px >= 0) & (y_px >= 0) & (x_px <= self.width) & (y_px <= self.height)
         side = self.photographed
         return inside if side is None else inside & (side.a * x_px + side.b * y_px <= side.c)
-
-
-def _whole(name: str, value: object, low: int, high: int) -> None:
-    """Refuse what is not a whole number from low to high."""
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not low <= value <= high:
-        raise OptionError(f"{name} must be a whole number from {low} to {high}, got {value!r}")
-
-
-def _within(name: str, value: object, low: float, high: float) -> None:
-    """Refuse what is not a number from low to high."""
-    numeric = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not numeric or not low <= value <= high:  # type: ignore[operator]
-        raise OptionError(f"{name} must be a number from {low:g} to {high:g}, got {value!r}")

@@ -171,7 +171,7 @@ def smooth_path(before: Points, start: Points, end: Points, after: Points) -> Pa
 
 
 @dataclass(frozen=True, eq=False)
-class Stretch:
+class StreetSection:
     """One street between two crossings: its path, and the ways where the crossings begin and end."""
 
     street: Street

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from sodslice._opencv import opencv
-from sodslice.synthetic.canvas import Picture, Plane, Region
+from sodslice.synthetic.canvas import DrawnWindow, FloatImage, Plane
 from sodslice.synthetic.sketch import Material
+from sodslice.system.opencv import opencv
 
 SCALES_M = (0.0, 0.3, 1.1, 5.0, 24.0)
 """Distance of the noise's nodes in metres; 0 is one node a pixel."""
@@ -33,26 +33,26 @@ WANDER: dict[Material, float] = {Material.GRASS: 0.023, Material.SOIL: 0.018, Ma
 _EVEN, _ODD, _MIX = np.uint32(0x9E3779B1), np.uint32(0x85EBCA77), np.uint32(0xC2B2AE3D)
 
 
-def grain(region: Region, materials: Plane, gsd_m: float, seed: int) -> tuple[Picture, Picture]:
-    """Factors of brightness and of hue `(H, W)` float32 for a region.
+def grain(window: DrawnWindow, materials: Plane, gsd_m: float, seed: int) -> tuple[FloatImage, FloatImage]:
+    """Factors of brightness and of hue `(H, W)` float32 for a window.
 
     Args:
-        region: which scene pixels.
+        window: which scene pixels.
         materials: `(H, W)` material of each.
         gsd_m: metres a pixel.
         seed: the scene's seed.
     """
     light = np.ones(materials.shape, dtype=np.float32)
     for index, scale in enumerate(SCALES_M):
-        field = smooth_noise(region, max(1, round(scale / gsd_m)), seed * 31 + index)
+        field = smooth_noise(window, max(1, round(scale / gsd_m)), seed * 31 + index)
         field *= _of_material(materials, {material: STRENGTHS[material][index] for material in Material})
         light += field
-    hue = smooth_noise(region, max(1, round(HUE_SCALE_M / gsd_m)), seed * 31 + len(SCALES_M))
+    hue = smooth_noise(window, max(1, round(HUE_SCALE_M / gsd_m)), seed * 31 + len(SCALES_M))
     hue *= _of_material(materials, WANDER)
     return light, hue
 
 
-def _of_material(materials: Plane, values: Mapping[Material, float]) -> Picture:
+def _of_material(materials: Plane, values: Mapping[Material, float]) -> FloatImage:
     """The value of each pixel's material `(H, W)`; 0 for materials that are not named."""
     table = np.zeros(256, dtype=np.float32)
     for material, value in values.items():
@@ -60,11 +60,11 @@ def _of_material(materials: Plane, values: Mapping[Material, float]) -> Picture:
     return np.asarray(opencv().LUT(materials, table), dtype=np.float32)
 
 
-def smooth_noise(region: Region, step: int, seed: int) -> Picture:
+def smooth_noise(window: DrawnWindow, step: int, seed: int) -> FloatImage:
     """Noise `(H, W)` of mean 0 and standard deviation near 1, nodes every `step` pixels, cubic between."""
-    column, row = region.x // step - 2, region.y // step - 2
-    columns = (region.x + region.width) // step + 3 - column
-    rows = (region.y + region.height) // step + 3 - row
+    column, row = window.x // step - 2, window.y // step - 2
+    columns = (window.x + window.width) // step + 3 - column
+    rows = (window.y + window.height) // step + 3 - row
     nodes = _white(column, row, columns, rows, seed)
     if step > 1:
         cv2 = opencv()
@@ -72,11 +72,11 @@ def smooth_noise(region: Region, step: int, seed: int) -> Picture:
         nodes = cv2.resize(
             nodes * np.float32(1.18), (columns * step, rows * step), interpolation=cv2.INTER_CUBIC
         )
-    left, top = region.x - column * step, region.y - row * step
-    return np.ascontiguousarray(nodes[top : top + region.height, left : left + region.width])
+    left, top = window.x - column * step, window.y - row * step
+    return np.ascontiguousarray(nodes[top : top + window.height, left : left + window.width])
 
 
-def _white(column: int, row: int, columns: int, rows: int, seed: int) -> Picture:
+def _white(column: int, row: int, columns: int, rows: int, seed: int) -> FloatImage:
     """Uniform noise `(rows, columns)` of variance 1 on whole-numbered nodes: a hash of place and seed.
 
     The last steps are the finaliser of MurmurHash3 (Austin Appleby, public domain).
@@ -90,6 +90,6 @@ def _white(column: int, row: int, columns: int, rows: int, seed: int) -> Picture
     mixed ^= mixed >> np.uint32(13)
     mixed *= _MIX
     mixed ^= mixed >> np.uint32(16)
-    white: Picture = mixed.astype(np.float32) * np.float32(2 * np.sqrt(3) / 2**32)
+    white: FloatImage = mixed.astype(np.float32) * np.float32(2 * np.sqrt(3) / 2**32)
     white -= np.float32(np.sqrt(3))
     return white

@@ -1,6 +1,6 @@
-"""`Plan` and `Town`: what stands where, worked out piece by piece where it is asked for.
+"""`TownPlan` and `Town`: what stands where, worked out piece by piece where it is asked for.
 
-A piece is a cell of the lattice: one crossing, the two stretches of street that leave it to the right and
+A piece is a cell of the lattice: one crossing, the two sections of street that leave it to the right and
 downwards, and the block between them. What it holds follows from the seed, the sun and the cell alone
 (vehicles also from the trees of the cells around), so any part of any scene can be drawn by itself.
 """
@@ -15,11 +15,11 @@ import numpy as np
 
 from sodslice.synthetic.dice import Dice
 from sodslice.synthetic.plots import fill_plot
-from sodslice.synthetic.sketch import Frame, Layer, Material, Piece, Points, Sketch, rectangle
+from sodslice.synthetic.sketch import DrawingLayer, Material, Piece, PlotFrame, Points, Sketch, rectangle
 from sodslice.synthetic.spec import SceneSpec, Sun
-from sodslice.synthetic.streets import CORNER_M, Path, Street, Stretch, plan_street, smooth_path
-from sodslice.synthetic.streetworks import draw_crossing, draw_stretch
-from sodslice.synthetic.traffic import SMALLEST_VISIBLE_SHARE, drive, park, visible_shares
+from sodslice.synthetic.streets import CORNER_M, Path, Street, StreetSection, plan_street, smooth_path
+from sodslice.synthetic.streetworks import draw_crossing, draw_section
+from sodslice.synthetic.traffic import SMALLEST_VISIBLE_SHARE, drive, park_vehicles, visible_shares
 from sodslice.synthetic.vehicles import Vehicle
 
 PITCH_M = (84.0, 70.0)
@@ -33,7 +33,7 @@ STOP_M = 1.5
 """From the end of a crossing's rounded corner to where traffic stops and cars may park."""
 
 
-class Cell(NamedTuple):
+class LatticeCell(NamedTuple):
     """Column and row of a piece in the town's lattice."""
 
     column: int
@@ -47,7 +47,7 @@ class Seen(NamedTuple):
     share: float
 
 
-class Plan:
+class TownPlan:
     """Everything of a town that does not drive; pieces are made on demand and the latest are kept.
 
     Args:
@@ -63,15 +63,15 @@ class Plan:
         self.piece = lru_cache(CACHED_CELLS)(self._piece)
         self._street = lru_cache(CACHED_CELLS)(self._plan_street)
         self._crossing = lru_cache(4 * CACHED_CELLS)(self._plan_crossing)
-        self.stretch = lru_cache(4 * CACHED_CELLS)(self._plan_stretch)
+        self.section = lru_cache(4 * CACHED_CELLS)(self._plan_section)
 
-    def cells_over(self, x0: float, y0: float, x1: float, y1: float) -> list[Cell]:
+    def cells_over(self, x0: float, y0: float, x1: float, y1: float) -> list[LatticeCell]:
         """The cells that may reach into a rectangle of scene metres, in a fixed order."""
         corners = self._lattice(rectangle(x0, y0, x1, y1))
         low = np.floor(corners.min(axis=0) - 1.0 - OVERHANG).astype(int)
         high = np.floor(corners.max(axis=0) + OVERHANG).astype(int)
         columns, rows = range(int(low[0]), int(high[0]) + 1), range(int(low[1]), int(high[1]) + 1)
-        return [Cell(column, row) for row in rows for column in columns]
+        return [LatticeCell(column, row) for row in rows for column in columns]
 
     def _lattice(self, points: Points) -> Points:
         """Lattice coordinates `(n, 2)` of scene metres `(n, 2)`; crossings lie near whole numbers."""
@@ -91,14 +91,14 @@ class Plan:
     def _plan_street(self, axis: int, line: int) -> Street:
         return plan_street(self._seed, axis, line)
 
-    def _path(self, cell: Cell, axis: int) -> Path:
+    def _path(self, cell: LatticeCell, axis: int) -> Path:
         """The centre line from a crossing to the next one along the axis (0 right, 1 down)."""
         step = (1, 0) if axis == 0 else (0, 1)
         stops = [self._crossing(cell.column + k * step[0], cell.row + k * step[1]) for k in (-1, 0, 1, 2)]
         return smooth_path(*stops)
 
-    def _plan_stretch(self, cell: Cell, axis: int) -> Stretch:
-        """The stretch of street that leaves the cell's crossing along the axis."""
+    def _plan_section(self, cell: LatticeCell, axis: int) -> StreetSection:
+        """The section of street that leaves the cell's crossing along the axis."""
         street = self._street(axis, cell.row if axis == 0 else cell.column)
         path = self._path(cell, axis)
         line = cell.column if axis == 0 else cell.row
@@ -106,45 +106,45 @@ class Plan:
         begin = before.kerb_m + CORNER_M + STOP_M
         end = path.length - after.kerb_m - CORNER_M - STOP_M
         middle = path.length / 2
-        return Stretch(street, path, (min(begin, middle), max(end, middle)))
+        return StreetSection(street, path, (min(begin, middle), max(end, middle)))
 
-    def _piece(self, cell: Cell) -> Piece:
+    def _piece(self, cell: LatticeCell) -> Piece:
         """Everything of a cell that does not drive."""
         seed, sketch = self._seed, Sketch()
         self._block(sketch, cell)
         for axis in (0, 1):
-            draw_stretch(sketch, self.stretch(cell, axis), Dice(seed, "stretch", *cell, axis))
-        stretches = (self.stretch(cell, 0), self.stretch(cell, 1))
-        draw_crossing(sketch, stretches, Dice(seed, "crossing-wear", *cell))
+            draw_section(sketch, self.section(cell, axis), Dice(seed, "stretch", *cell, axis))
+        sections = (self.section(cell, 0), self.section(cell, 1))
+        draw_crossing(sketch, sections, Dice(seed, "crossing-wear", *cell))
         return sketch.frozen()
 
-    def _block(self, sketch: Sketch, cell: Cell) -> None:
+    def _block(self, sketch: Sketch, cell: LatticeCell) -> None:
         """The ground between four streets, and the largest upright rectangle on it with its use."""
         dice = Dice(self._seed, "block", *cell)
         steps = ((0, 0), (1, 0), (1, 1), (0, 1))
         quad = np.array([self._crossing(cell.column + c, cell.row + r) for c, r in steps])
-        sketch.fill(Layer.GROUND, quad, (96.0, 104.0, 70.0), Material.GRASS)
+        sketch.fill(DrawingLayer.GROUND, quad, (96.0, 104.0, 70.0), Material.GRASS)
         frame = self._plot(cell, quad)
         if min(frame.width, frame.height) > 8.0:
             fill_plot(sketch, frame, self._sun, dice)
 
-    def _plot(self, cell: Cell, quad: Points) -> Frame:
+    def _plot(self, cell: LatticeCell, quad: Points) -> PlotFrame:
         """The rectangle between the footways of the four streets around a cell."""
         across = quad[1] + quad[2] - quad[0] - quad[3]
         heading = float(np.arctan2(across[1], across[0]))
         cos, sin = np.cos(heading), np.sin(heading)
         turn_back = np.array([[cos, -sin], [sin, cos]])
-        below, right = Cell(cell.column, cell.row + 1), Cell(cell.column + 1, cell.row)
+        below, right = LatticeCell(cell.column, cell.row + 1), LatticeCell(cell.column + 1, cell.row)
         edges = []
         for owner, axis, side in ((cell, 0, 1), (below, 0, -1), (cell, 1, -1), (right, 1, 1)):
-            stretch = self.stretch(owner, axis)
-            line = stretch.path.at(stretch.path.way, side * (stretch.street.edge_m + PLOT_GAP_M))
+            section = self.section(owner, axis)
+            line = section.path.at(section.path.way, side * (section.street.edge_m + PLOT_GAP_M))
             edges.append(line @ turn_back)
         top, bottom, left, far = edges
         low = np.array([left[:, 0].max(), top[:, 1].max()])
         high = np.array([far[:, 0].min(), bottom[:, 1].min()])
         corner = turn_back @ low
-        return Frame(
+        return PlotFrame(
             (float(corner[0]), float(corner[1])), heading, float(high[0] - low[0]), float(high[1] - low[1])
         )
 
@@ -161,25 +161,25 @@ class Town:
         self.plan = plan_of(spec.seed, spec.sun)
         self.vehicles = lru_cache(CACHED_CELLS)(self._vehicles)
 
-    def all_cells(self) -> list[Cell]:
+    def all_cells(self) -> list[LatticeCell]:
         """Every cell that may reach into the scene."""
         gsd = self.spec.gsd_m
         return self.plan.cells_over(0.0, 0.0, self.spec.width * gsd, self.spec.height * gsd)
 
-    def _vehicles(self, cell: Cell) -> tuple[Seen, ...]:
+    def _vehicles(self, cell: LatticeCell) -> tuple[Seen, ...]:
         """The vehicles of a cell of which enough can be seen."""
         spec = self.spec
         if spec.vehicles == 0:
             return ()
-        found = park(self.plan.piece(cell).bays, spec.vehicles, Dice(spec.seed, "parked", *cell))
+        found = park_vehicles(self.plan.piece(cell).bays, spec.vehicles, Dice(spec.seed, "parked", *cell))
         for axis in (0, 1):
             found += drive(
-                self.plan.stretch(cell, axis), spec.vehicles, Dice(spec.seed, "moving", *cell, axis)
+                self.plan.section(cell, axis), spec.vehicles, Dice(spec.seed, "moving", *cell, axis)
             )
         if not found:
             return ()
         around = itertools.product((-1, 0, 1), repeat=2)
-        trees = [self.plan.piece(Cell(cell.column + dc, cell.row + dr)).trees for dr, dc in around]
+        trees = [self.plan.piece(LatticeCell(cell.column + dc, cell.row + dr)).trees for dr, dc in around]
         shares = visible_shares(found, np.concatenate(trees), spec)
         pairs = zip(found, shares, strict=True)
         return tuple(
@@ -188,9 +188,9 @@ class Town:
 
 
 @lru_cache(maxsize=2)
-def plan_of(seed: int, sun: Sun) -> Plan:
+def plan_of(seed: int, sun: Sun) -> TownPlan:
     """A town's plan; the latest two are kept."""
-    return Plan(seed, sun)
+    return TownPlan(seed, sun)
 
 
 @lru_cache(maxsize=4)

@@ -8,11 +8,21 @@ from sodslice.synthetic.buildings import box, flat_building, gabled_house, hall
 from sodslice.synthetic.covers import paved
 from sodslice.synthetic.dice import Dice
 from sodslice.synthetic.parking import parking
-from sodslice.synthetic.sketch import Bay, Colour, Frame, Layer, Material, Sketch, Tree, disc, rectangle
+from sodslice.synthetic.sketch import (
+    Bay,
+    Colour,
+    DrawingLayer,
+    Material,
+    PlotFrame,
+    Sketch,
+    Tree,
+    disc,
+    rectangle,
+)
 from sodslice.synthetic.spec import Sun
 
 
-def shop(sketch: Sketch, frame: Frame, sun: Sun, dice: Dice) -> None:
+def shop(sketch: Sketch, frame: PlotFrame, sun: Sun, dice: Dice) -> None:
     """A store with a flat roof at the back and a large car park in front."""
     del sun
     paved(sketch, frame, dice.between(118.0, 140.0), Material.ASPHALT)
@@ -21,13 +31,13 @@ def shop(sketch: Sketch, frame: Frame, sun: Sun, dice: Dice) -> None:
     lot = frame.part(2.0, depth + 7.5, frame.width - 2.0, frame.height - 1.5)
     parking(sketch, lot, dice)
     walk = frame.part(4.0, 3.0 + depth, frame.width - 4.0, 6.2 + depth)
-    paved(sketch, walk, 168.0, Material.PAVING, Layer.DETAIL)
+    paved(sketch, walk, 168.0, Material.PAVING, DrawingLayer.DETAIL)
     for k in range(dice.whole(1, 3)):
         rack = walk.part(6.0 + 9.0 * k, 1.4, 8.4 + 9.0 * k, 2.5)
         box(sketch, rack.place(rectangle(0.0, 0.0, rack.width, rack.height)), (128.0, 132.0, 136.0), 1.0)
 
 
-def works(sketch: Sketch, frame: Frame, sun: Sun, dice: Dice) -> None:
+def works(sketch: Sketch, frame: PlotFrame, sun: Sun, dice: Dice) -> None:
     """Two halls, a yard of concrete with pallets, and bays for lorries and vans."""
     paved(sketch, frame, dice.between(130.0, 162.0), Material.PAVING)
     depth = dice.between(0.34, 0.42) * frame.height
@@ -47,13 +57,13 @@ def works(sketch: Sketch, frame: Frame, sun: Sun, dice: Dice) -> None:
         box(sketch, yard.place(rectangle(x, y, x + 1.2, y + 0.9)), (wood, wood * 0.86, wood * 0.68), 0.9)
 
 
-def market(sketch: Sketch, frame: Frame, sun: Sun, dice: Dice) -> None:
+def market(sketch: Sketch, frame: PlotFrame, sun: Sun, dice: Dice) -> None:
     """A paved square with stalls, planters and a few town houses."""
     tone = dice.between(140.0, 178.0)
     paved(sketch, frame, tone, Material.PAVING)
     for step in np.arange(4.0, frame.width, 4.0):
         seam = rectangle(float(step), 0.0, float(step) + 0.12, frame.height)
-        sketch.fill(Layer.DETAIL, frame.place(seam), (tone - 18, tone - 20, tone - 24))
+        sketch.fill(DrawingLayer.DETAIL, frame.place(seam), (tone - 18, tone - 20, tone - 24))
     depth = 10.0
     for k in range(int((frame.width - 4.0) // 12.0)):
         gabled_house(sketch, frame.part(2.0 + 12.0 * k, 1.0, 13.9 + 12.0 * k, 1.0 + depth), sun, dice)
@@ -67,13 +77,13 @@ def market(sketch: Sketch, frame: Frame, sun: Sun, dice: Dice) -> None:
                 )
     for x in np.arange(4.0, square.width, 12.0):
         spot = square.place(np.array([x, square.height + 2.0]))
-        sketch.fill(Layer.FURNITURE, disc(float(spot[0]), float(spot[1]), 0.9), (104.0, 92.0, 76.0))
+        sketch.fill(DrawingLayer.FURNITURE, disc(float(spot[0]), float(spot[1]), 0.9), (104.0, 92.0, 76.0))
         sketch.trees.append(
             Tree(float(spot[0]), float(spot[1]), dice.between(1.6, 2.6), dice.between(0.0, 1.0))
         )
 
 
-def _stall(sketch: Sketch, frame: Frame, cover: Colour) -> None:
+def _stall(sketch: Sketch, frame: PlotFrame, cover: Colour) -> None:
     """A stall: a square canopy of four facets."""
     side, middle = frame.width, frame.width / 2
     outline = rectangle(0.0, 0.0, side, side)
@@ -85,4 +95,4 @@ def _stall(sketch: Sketch, frame: Frame, cover: Colour) -> None:
             min(cover[1] * light, 240.0),
             min(cover[2] * light, 240.0),
         )
-        sketch.fill(Layer.FURNITURE, frame.place(facet), colour)
+        sketch.fill(DrawingLayer.FURNITURE, frame.place(facet), colour)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from sodslice.synthetic.dice import Dice
 from sodslice.synthetic.sketch import Bay, Points
 from sodslice.synthetic.spec import SceneSpec
-from sodslice.synthetic.streets import Stretch
+from sodslice.synthetic.streets import StreetSection
 from sodslice.synthetic.vehicles import MIRROR_M, Vehicle, choose, rectangle_of
 
 SMALLEST_VISIBLE_SHARE = 0.5
@@ -21,7 +21,7 @@ ACROSS, ALONG = 8, 16
 GAP_M = 2.4
 
 
-def park(bays: tuple[Bay, ...], density: float, dice: Dice) -> list[Vehicle]:
+def park_vehicles(bays: tuple[Bay, ...], density: float, dice: Dice) -> list[Vehicle]:
     """Vehicles on the bays; the same dice for any density, so that fewer are a part of more."""
     parked = []
     for bay in bays:
@@ -43,10 +43,10 @@ def _within(value: float, limit: float) -> float:
     return min(max(value, -limit), limit)
 
 
-def drive(stretch: Stretch, density: float, dice: Dice) -> list[Vehicle]:
-    """Moving traffic on every lane of a stretch, denser before the stop line."""
-    street, path = stretch.street, stretch.path
-    begin, end = stretch.clear
+def drive(section: StreetSection, density: float, dice: Dice) -> list[Vehicle]:
+    """Moving traffic on every lane of a section, denser before the stop line."""
+    street, path = section.street, section.path
+    begin, end = section.clear
     moving = []
     for side in (-1, 1):
         for lane in range(street.lanes):

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sodslice.boxes import Boxes, clip
 from sodslice.synthetic.sketch import Points
 from sodslice.synthetic.spec import HalfPlane, SceneSpec
 from sodslice.synthetic.town import town_of
 from sodslice.synthetic.vehicles import KINDS, Vehicle, rectangle_of, silhouette, turn
+from sodslice.tables.boxes import Boxes, clip
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
+class DrawnTruth:
     """The vehicles of a scene as columns, ordered by (y0, x0, x1, y1); read-only.
 
     Args:
@@ -47,7 +47,7 @@ class Truth:
         return [KINDS[kind] for kind in self.kinds]
 
 
-def truth(spec: SceneSpec) -> Truth:
+def truth(spec: SceneSpec) -> DrawnTruth:
     """The vehicles of a scene; memory grows with their number, not with the scene's pixels."""
     town = town_of(spec)
     boxes, corners, kinds, visible = [], [], [], []
@@ -59,7 +59,7 @@ def truth(spec: SceneSpec) -> Truth:
             visible.append(share)
     table = np.array(boxes, dtype=np.float64).reshape(-1, 4)
     order = np.lexsort((table[:, 3], table[:, 2], table[:, 0], table[:, 1]))
-    return Truth(
+    return DrawnTruth(
         table[order],
         np.array(corners, dtype=np.float64).reshape(-1, 4, 2)[order],
         np.array(kinds, dtype=np.int32)[order],

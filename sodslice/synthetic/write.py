@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from sodslice.errors import GeoRefError, OptionError, OutputError
-from sodslice.synthetic.render import BLOCK, block_region, render_block
+from sodslice.synthetic.render import BLOCK, block_window, render_block
 from sodslice.synthetic.spec import NODATA, SceneSpec
-from sodslice.synthetic.truth import Truth, truth
+from sodslice.synthetic.truth import DrawnTruth, truth
+from sodslice.system.files import appearing, write_atomically
+from sodslice.tables.coco import BOX_DECIMALS, ClassRow, ImageRow, coco_document
 
 CLASS_NAME = "vehicle"
 CACHE_MB = 64
-BOX_DECIMALS = 3
 DEGREE_DECIMALS = 8
 
 Progress = Callable[[int, int], None]
@@ -32,7 +31,7 @@ def draw_scene(
     coco: str | Path | None = None,
     geojson: str | Path | None = None,
     progress: Progress | None = None,
-) -> Truth:
+) -> DrawnTruth:
     """Draw a scene into a tiled GeoTIFF and return its truth.
 
     Written row of blocks by row of blocks, in memory that does not grow with the scene; every file appears
@@ -60,74 +59,54 @@ def draw_scene(
     _write_pixels(path, spec, progress)
     found = truth(spec)
     if coco is not None:
-        _write_json(Path(coco), coco_document(found, spec, path.name))
+        _write_json(Path(coco), coco_truth(found, spec, path.name))
     if geojson is not None:
-        _write_json(Path(geojson), geojson_document(found, spec, path.name))
+        _write_json(Path(geojson), geojson_truth(found, spec, path.name))
     return found
 
 
-def coco_document(found: Truth, spec: SceneSpec, file_name: str) -> dict[str, Any]:
+def coco_truth(found: DrawnTruth, spec: SceneSpec, file_name: str) -> dict[str, Any]:
     """The truth as a COCO set of one image and one class; boxes are x, y, width, height in scene pixels.
 
     Beyond COCO's keys each annotation carries `kind`, `visible` and `corners`, the file `info` the spec.
     """
-    x, y, right, bottom = np.round(found.boxes, BOX_DECIMALS).T
-    sizes = np.round(np.stack([x, y, right - x, bottom - y], axis=1), BOX_DECIMALS)
-    corners = np.round(found.corners, BOX_DECIMALS).reshape(-1, 8)
-    annotations = [
-        {
-            "id": row + 1,
-            "image_id": 1,
-            "category_id": 1,
-            "bbox": box,
-            "area": round(box[2] * box[3], BOX_DECIMALS),
-            "iscrowd": 0,
-            "kind": kind,
-            "visible": round(visible, 4),
-            "corners": corner,
-        }
-        for row, (box, corner, kind, visible) in enumerate(
-            zip(sizes.tolist(), corners.tolist(), found.kind_names, found.visible.tolist(), strict=True)
-        )
-    ]
-    return {
-        "info": {"description": "drawn by sodslice.synthetic", "spec": asdict(spec)},
-        "images": [{"id": 1, "file_name": file_name, "width": spec.width, "height": spec.height}],
-        "categories": [{"id": 1, "name": CLASS_NAME}],
-        "annotations": annotations,
+    columns: dict[str, Sequence[Any]] = {
+        "kind": found.kind_names,
+        "visible": _shares(found),
+        "corners": np.round(found.corners, BOX_DECIMALS).reshape(-1, 8).tolist(),
     }
+    image = ImageRow(1, file_name, spec.width, spec.height)
+    info = {"description": "drawn by sodslice.synthetic", "spec": asdict(spec)}
+    return {"info": info, **coco_document([image], [ClassRow(1, CLASS_NAME)], found.boxes, columns=columns)}
 
 
-def geojson_document(found: Truth, spec: SceneSpec, file_name: str) -> dict[str, Any]:
+def geojson_truth(found: DrawnTruth, spec: SceneSpec, file_name: str) -> dict[str, Any]:
     """The truth as a FeatureCollection (RFC 7946): the four corners of each box in WGS 84, counter-clockwise.
 
     Raises:
         GeoRefError: the scene has no CRS, or its CRS has no longitude and latitude there.
     """
-    from sodslice.georef import GeoRef, corners
+    from sodslice.place.footprints import footprints_of
+    from sodslice.place.geojson import COLLECTION
+    from sodslice.place.georef import GeoRef
+    from sodslice.place.polygons import footprint_polygons, polygon_features
 
     georef = GeoRef(spec.affine, spec.crs)
     boxes = np.round(found.boxes, BOX_DECIMALS)
-    rings = georef.to_lonlat(corners(boxes).reshape(-1, 2)).reshape(-1, 4, 2)
-    closed = np.round(np.concatenate([rings, rings[:, :1]], axis=1), DEGREE_DECIMALS)
-    features = [
-        {
-            "type": "Feature",
-            "geometry": {"type": "Polygon", "coordinates": [ring]},
-            "properties": {
-                "id": row + 1,
-                "label": CLASS_NAME,
-                "kind": kind,
-                "visible": round(visible, 4),
-                "bbox_px": box,
-            },
-        }
-        for row, (ring, box, kind, visible) in enumerate(
-            zip(closed.tolist(), boxes.tolist(), found.kind_names, found.visible.tolist(), strict=True)
+    places = footprints_of(georef, boxes)
+    properties = [
+        {"id": row, "label": CLASS_NAME, "kind": kind, "visible": share, "bbox_px": box}
+        for row, (kind, share, box) in enumerate(
+            zip(found.kind_names, _shares(found), boxes.tolist(), strict=True), start=1
         )
     ]
+    features = polygon_features(footprint_polygons(places, DEGREE_DECIMALS), properties)
     scene = {"path": file_name, "width": spec.width, "height": spec.height, "gsd_m": spec.gsd_m}
-    return {"type": "FeatureCollection", "features": features, "scene": scene, "georef": georef.as_dict()}
+    return {"type": COLLECTION, "features": features, "scene": scene, "georef": georef.as_dict()}
+
+
+def _shares(found: DrawnTruth) -> list[float]:
+    return [round(share, 4) for share in found.visible.tolist()]
 
 
 def _write_pixels(path: Path, spec: SceneSpec, progress: Progress | None) -> None:
@@ -138,14 +117,14 @@ def _write_pixels(path: Path, spec: SceneSpec, progress: Progress | None) -> Non
 
     profile = _profile(spec)
     columns, rows = -(-spec.width // BLOCK), -(-spec.height // BLOCK)
-    with _whole(path) as temporary, rasterio.Env(GDAL_CACHEMAX=CACHE_MB), warnings.catch_warnings():
+    with appearing(path) as temporary, rasterio.Env(GDAL_CACHEMAX=CACHE_MB), warnings.catch_warnings():
         # A scene without georeference was asked for.
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
             with rasterio.open(temporary, "w", **profile) as dataset:
                 for number in range(columns * rows):
                     row, column = divmod(number, columns)
-                    window = Window(*block_region(spec, column, row))
+                    window = Window(*block_window(spec, column, row))
                     dataset.write(render_block(spec, column, row).transpose(2, 0, 1), window=window)
                     if progress is not None:
                         progress(number + 1, columns * rows)
@@ -183,22 +162,4 @@ def _profile(spec: SceneSpec) -> dict[str, Any]:
 def _write_json(path: Path, document: dict[str, Any]) -> None:
     import orjson
 
-    with _whole(path) as temporary:
-        temporary.write_bytes(orjson.dumps(document))
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A name to write under; what was written takes its place under `path` when nothing went wrong."""
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    write_atomically(path, orjson.dumps(document))

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sodslice import boxes as box_math
-from sodslice._opencv import opencv
-from sodslice.boxes import Boxes
+from sodslice.system.opencv import opencv
+from sodslice.tables import boxes as box_math
+from sodslice.tables.boxes import Boxes
 from sodslice.training.pictures import Objects, Picture, Pixels
 
 Matrix = npt.NDArray[np.float64]

@@ -11,8 +11,9 @@ import numpy.typing as npt
 import orjson
 
 from sodslice.errors import DataError
-from sodslice.training.settings import TrainSettings, settings_from, settings_to_mapping
-from sodslice.writers.atomic import write_atomically
+from sodslice.system.files import write_atomically
+from sodslice.training.settings import TrainSettings
+from sodslice.values.setting import settings_of, value_from
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -42,7 +43,7 @@ class Checkpoint:
 
     Attributes:
         step: steps done.
-        settings: of the training, as `settings_to_mapping` gives them.
+        settings: of the training, as `plain_values` gives them.
         best: validation AP of the best weights so far, -1 where none was measured.
         network: the weights that learn.
         average: their moving average.
@@ -86,7 +87,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     path = folder / CHECKPOINT
     if not path.is_file():
         raise DataError(
-            f"there is no training to resume in {folder}: {CHECKPOINT} is missing; start without --resume"
+            f"there is no training to resume in {folder}: {CHECKPOINT} is missing; start without `resume`"
         )
     groups: dict[str, Arrays] = {"network": {}, "average": {}, "velocities": {}}
     try:
@@ -96,7 +97,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
                 group, name = key.split("/", 1)
                 groups[group][name] = file.get_tensor(key)
     except (SafetensorError, orjson.JSONDecodeError, ValueError, KeyError) as error:
-        raise DataError(f"{path} is damaged ({error}); start anew without --resume") from None
+        raise DataError(f"{path} is damaged ({error}); start anew without `resume`") from None
     if facts.get("format") != _FORMAT:
         raise DataError(f"{path} has format {facts.get('format')}, this version reads {_FORMAT}; start anew")
     return Checkpoint(step=facts["step"], settings=facts["settings"], best=facts["best"], **groups)
@@ -109,11 +110,11 @@ def state_to_resume(folder: Path, settings: TrainSettings) -> Checkpoint:
         DataError: there is none, or a setting differs that would change the result.
     """
     state = read_checkpoint(folder)
-    before = settings_from(TrainSettings, state.settings, where=CHECKPOINT)
-    for name in settings_to_mapping(settings):
+    before = value_from(TrainSettings, state.settings, where=CHECKPOINT)
+    for name in settings_of(settings):
         old, new = getattr(before, name), getattr(settings, name)
         if name not in CHANGEABLE and old != new:
             raise DataError(
-                f"{name} is {new!r}, the training in {folder} has {old!r}; resume with the same settings"
+                f"`{name}` is {new!r}, the training in {folder} has {old!r}; resume with the same settings"
             )
     return state

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatch
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import orjson
 
-from sodslice.errors import DataError, did_you_mean
+from sodslice.errors import DataError, SodsliceError, did_you_mean
+from sodslice.scene import NO_WISH, Rendering, ScaleWish
+from sodslice.system.named_files import NamedFiles
+from sodslice.tables.boxes import clip
+from sodslice.tables.coco import CocoTable, ImageRow, parse_right_rows
+from sodslice.training.images import image_size
 from sodslice.training.pictures import Objects
+from sodslice.values import cells
+from sodslice.values.documents import read_json
 
 SHOWN_PROBLEMS = 20
-
-_KEYS = {
-    "images": ("id", "file_name", "width", "height"),
-    "annotations": ("id", "image_id", "category_id", "bbox"),
-    "categories": ("id", "name"),
-}
-_KNOWN_KEYS = {
-    "images": ("license", "flickr_url", "coco_url", "date_captured"),
-    "annotations": ("area", "iscrowd", "ignore", "segmentation", "keypoints", "num_keypoints", "score"),
-    "categories": ("supercategory", "keypoints", "skeleton"),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +29,11 @@ class CocoImage:
     Attributes:
         id: its id in the json.
         path: the file.
-        width: columns the json states.
-        height: rows the json states.
+        width: columns the json states, or those of the file where it states none.
+        height: rows, likewise.
         objects: in image pixels; COCO's crowds (`iscrowd`) and `ignore` are ignored areas.
+        rendering: how the file is read.
+        wish: at which scale it is seen.
     """
 
     id: int
@@ -46,37 +41,56 @@ class CocoImage:
     width: int
     height: int
     objects: Objects
+    rendering: Rendering = field(default_factory=Rendering)
+    wish: ScaleWish = NO_WISH
 
 
 def read_coco(
-    annotations: Path, folder: Path, class_names: Sequence[str], *, files: str = "*"
+    annotations: Path,
+    folder: Path,
+    class_names: Sequence[str],
+    *,
+    files: str = "*",
+    rendering: Rendering | None = None,
 ) -> tuple[list[CocoImage], list[str]]:
     """Images of a COCO set in the order of the json, and everything that is wrong with it.
 
     Args:
         annotations: the json.
-        folder: of the images.
+        folder: of the images; see `NamedFiles` for what names are understood.
         class_names: the names in the order of the wanted class ids; the set may lack some.
         files: only images whose file name fits this pattern.
+        rendering: how the images are read.
 
     Returns:
-        The images, and one sentence for each problem. With problems, the images are not to be used.
+        The images, and one sentence for each problem. With problems, the images are those of which the file
+        is there, to look for more of them.
     """
     try:
-        content = orjson.loads(annotations.read_bytes())
-    except OSError as error:
-        return [], [f"{annotations}: {error.strerror}; give the json of a COCO set"]
-    except orjson.JSONDecodeError as error:
-        return [], [f"{annotations} is not JSON: {error}"]
-    problems = _wrong_structure(content)
-    if not problems:
-        problems = [*_repeated(content), *_wrong_categories(content, class_names)]
-    if problems:
-        return [], [f"{annotations.name}: {problem}" for problem in problems]
-    images, problems = _images(content, folder, class_names, files)
-    if not images and not problems:
+        content = read_json(annotations)
+    except DataError as error:
+        return [], [f"{error}; give the json of a COCO set"]
+    table, problems = parse_right_rows(content, files=files)
+    if not problems and not table.images:
         problems = [f"it has no image that fits {files!r}" if files != "*" else "it has no images"]
-    return images, [f"{annotations.name}: {problem}" for problem in problems]
+    how, paths = rendering or Rendering(), _paths(table, folder)
+    table, unread = _with_sizes(table, paths, how)
+    problems += [
+        *_unknown_classes(table, class_names),
+        *_missing_files(table, paths, folder),
+        *unread,
+        *_boxes_outside(table),
+    ]
+    return _images(table, paths, class_names, how), [f"{annotations.name}: {problem}" for problem in problems]
+
+
+def ignored_note(name: str, count: int, ignored: int) -> str:
+    """What the user should know of a set's ignored areas; "" where it has none."""
+    if not ignored:
+        return ""
+    return (
+        f"{name}: {ignored} of {count} boxes are ignored areas (iscrowd or ignore); nothing is learned there"
+    )
 
 
 def raise_problems(problems: Sequence[str]) -> None:
@@ -94,118 +108,86 @@ def raise_problems(problems: Sequence[str]) -> None:
     raise DataError(f"the data has {len(problems)} {noun}, nothing was started: " + "; ".join(listed))
 
 
-def _wrong_structure(content: Any) -> Iterable[str]:
-    """What keeps the tables from being read at all."""
-    if not isinstance(content, dict):
-        kind = type(content).__name__
-        return [f"the top level must be a mapping of images, annotations and categories, got a {kind}"]
-    problems = []
-    for table, keys in _KEYS.items():
-        rows = content.get(table)
-        if rows is None:
-            hint = did_you_mean(table, [key for key in content if key not in _KEYS])
-            problems.append(f"the table {table!r} is missing{hint}")
-        elif not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            problems.append(f"{table!r} must be a list of mappings")
-        else:
-            problems.extend(_wrong_keys(table, rows, keys))
-    return problems
+def _unknown_classes(table: CocoTable, class_names: Sequence[str]) -> Iterable[str]:
+    for label in table.classes:
+        if label.name not in class_names:
+            yield unknown_class(label.name, class_names)
 
 
-def _wrong_keys(table: str, rows: Sequence[Mapping[str, Any]], keys: tuple[str, ...]) -> Iterable[str]:
-    """Missing keys, with the misspelt one where there is one; each kind once, with a count."""
-    missing = Counter(key for row in rows for key in keys if key not in row)
-    present = {key for row in rows for key in row}
-    for key, count in missing.items():
-        hint = did_you_mean(key, present - set(keys) - set(_KNOWN_KEYS[table]))
-        first = next(row.get("id") for row in rows if key not in row)
-        yield f"{count} of {len(rows)} {table} lack {key!r}{hint}, first id {first}"
-    for row in rows:
-        for key in ("id", "image_id", "category_id"):
-            if key in keys and key in row and (not isinstance(row[key], int) or isinstance(row[key], bool)):
-                yield f"{key} in {table} must be a whole number, got {row[key]!r}"
-                return
+def unknown_class(name: str, class_names: Sequence[str]) -> str:
+    """What is wrong with a class that is not to be learned, and what to do."""
+    hint = did_you_mean(name, class_names)
+    known = f"unknown category {name!r}{hint}; class_names has {', '.join(class_names)}"
+    way = (
+        "name it there to learn it, with `new_head: true` where the weights to start from know other classes"
+    )
+    return known if hint else f"{known}; {way}"
 
 
-def _repeated(content: Mapping[str, Any]) -> Iterable[str]:
-    for table in _KEYS:
-        twice = [key for key, count in Counter(row["id"] for row in content[table]).items() if count > 1]
-        if twice:
-            yield f"{len(twice)} ids of {table} are used twice, first {twice[0]}"
-    names = [
-        name for name, count in Counter(row["file_name"] for row in content["images"]).items() if count > 1
+def _paths(table: CocoTable, folder: Path) -> list[Path | None]:
+    """The file of each image; None where it is missing."""
+    files = NamedFiles(folder)
+    return [files.find(image.file_name) for image in table.images]
+
+
+def _missing_files(table: CocoTable, paths: Sequence[Path | None], folder: Path) -> Iterable[str]:
+    listed = [
+        image.file_name if path is None else path for image, path in zip(table.images, paths, strict=True)
     ]
-    if names:
-        yield f"{len(names)} file names are listed twice, first {names[0]}"
+    twice = [key for key, count in Counter(listed).items() if count > 1]
+    if twice:
+        first = table.images[listed.index(twice[0])].file_name
+        yield f"{len(twice)} file names are listed twice, first {cells.bare(first)}"
+    for image, path in zip(table.images, paths, strict=True):
+        if path is None:
+            yield f"image file {folder / cells.bare(image.file_name)} is missing"
 
 
-def _wrong_categories(content: Mapping[str, Any], class_names: Sequence[str]) -> Iterable[str]:
-    known = {row["id"]: row["name"] for row in content["categories"]}
-    for name in known.values():
-        if name not in class_names:
-            hint = did_you_mean(str(name), class_names)
-            yield f"unknown category {name!r}{hint}; class_names has {', '.join(class_names)}"
-    unknown = Counter(row["category_id"] for row in content["annotations"] if row["category_id"] not in known)
-    for category, count in unknown.items():
-        yield f"unknown category_id {category} in {count} annotations; categories lists {sorted(known)}"
+def _with_sizes(
+    table: CocoTable, paths: Sequence[Path | None], rendering: Rendering
+) -> tuple[CocoTable, list[str]]:
+    """The table with the sizes that only the files tell; and what is wrong with these files."""
+    images, problems = list(table.images), []
+    for row, (image, path) in enumerate(zip(table.images, paths, strict=True)):
+        if (image.width and image.height) or path is None:
+            continue
+        try:
+            width, height = image_size(path, rendering)
+            images[row] = image._replace(width=width, height=height)
+        except SodsliceError as error:
+            problems.append(str(error))
+    return replace(table, images=tuple(images)), problems
 
 
 def _images(
-    content: Mapping[str, Any], folder: Path, class_names: Sequence[str], files: str
-) -> tuple[list[CocoImage], list[str]]:
-    problems: list[str] = []
-    by_image: dict[int, list[Mapping[str, Any]]] = {row["id"]: [] for row in content["images"]}
-    for row in content["annotations"]:
-        if row["image_id"] in by_image:
-            by_image[row["image_id"]].append(row)
-        else:
-            problems.append(f"annotation {row['id']} belongs to image {row['image_id']}, which is not listed")
-    labels = {row["id"]: list(class_names).index(row["name"]) for row in content["categories"]}
-    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    table: CocoTable, paths: Sequence[Path | None], class_names: Sequence[str], rendering: Rendering
+) -> list[CocoImage]:
+    """The images whose file is there and whose size is known; labels are -1 where the class is not known."""
+    known = {name: label for label, name in enumerate(class_names)}
+    labels = np.array([known.get(label.name, -1) for label in table.classes], dtype=np.int64)
     images = []
-    for row in content["images"]:
-        name = str(row["file_name"])
-        if not fnmatch(name, files):
+    for image, rows, path in zip(table.images, table.rows_by_image(), paths, strict=True):
+        if path is not None and image.width and image.height:
+            boxes = clip(table.boxes[rows], image.width, image.height)
+            objects = Objects(boxes, labels[table.class_rows[rows]], table.ignored[rows])
+            images.append(CocoImage(image.id, path, image.width, image.height, objects, rendering))
+    return images
+
+
+def _boxes_outside(table: CocoTable) -> Iterable[str]:
+    """Boxes that lie outside their image, whose size is known, by more than a pixel."""
+    for image, rows in zip(table.images, table.rows_by_image(), strict=True):
+        if not (image.width and image.height):
             continue
-        path = folder / name
-        if name not in present and not path.is_file():
-            problems.append(f"image file {path} is missing")
-        rows = by_image[row["id"]]
-        problems.extend(_wrong_boxes(rows, row))
-        if not problems:
-            images.append(
-                CocoImage(row["id"], path, row["width"], row["height"], _objects(rows, labels, row))
-            )
-    return images, problems
+        limit = np.array([image.width, image.height]) + 1
+        boxes = table.boxes[rows]
+        outside = (boxes[:, :2] < -1).any(axis=1) | (boxes[:, 2:] > limit).any(axis=1)
+        yield from (_outside(table, row, image) for row in rows[outside])
 
 
-def _wrong_boxes(rows: Sequence[Mapping[str, Any]], image: Mapping[str, Any]) -> Iterable[str]:
-    """Boxes that are no boxes, are empty, or lie outside their image by more than a pixel."""
-    for row in rows:
-        box = row["bbox"]
-        numbers = isinstance(box, list) and len(box) == 4 and all(isinstance(v, (int, float)) for v in box)
-        if not numbers or not np.isfinite(box).all():
-            yield f"annotation {row['id']} must have bbox [x, y, width, height], got {box!r}"
-        elif box[2] <= 0 or box[3] <= 0:
-            yield f"annotation {row['id']} has an empty bbox {box}"
-        elif (
-            min(box[:2]) < -1 or box[0] + box[2] > image["width"] + 1 or box[1] + box[3] > image["height"] + 1
-        ):
-            size = f"{image['width']} x {image['height']}"
-            yield f"annotation {row['id']} has its bbox {box} outside {image['file_name']} ({size})"
-
-
-def _objects(
-    rows: Sequence[Mapping[str, Any]], labels: Mapping[int, int], image: Mapping[str, Any]
-) -> Objects:
-    if not rows:
-        return Objects.none()
-    boxes = np.array([row["bbox"] for row in rows], dtype=np.float64)
-    boxes[:, 2:] += boxes[:, :2]
-    limit = np.array([image["width"], image["height"]] * 2, dtype=np.float64)
-    ignored = [bool(row.get("iscrowd", 0)) or bool(row.get("ignore", 0)) for row in rows]
-    return Objects(
-        np.clip(boxes, 0, limit),
-        np.array([labels[row["category_id"]] for row in rows], dtype=np.int64),
-        np.array(ignored, dtype=np.bool_),
-    )
+def _outside(table: CocoTable, row: int, image: ImageRow) -> str:
+    called = "an annotation" if table.ids[row] is None else f"annotation {table.ids[row]}"
+    x0, y0, x1, y1 = table.boxes[row].tolist()
+    box = ", ".join(f"{value:.10g}" for value in (x0, y0, x1 - x0, y1 - y0))
+    name, size = cells.bare(image.file_name), f"{image.width} x {image.height}"
+    return f"{called} has its bbox [{box}] outside {name} ({size})"

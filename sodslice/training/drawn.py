@@ -10,7 +10,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from sodslice._opencv import opencv
+from sodslice.system.opencv import opencv
 from sodslice.training.pictures import Pixels
 
 

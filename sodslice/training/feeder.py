@@ -20,9 +20,10 @@ from sodslice.errors import DataError, SodsliceError
 from sodslice.training.assigner import Targets
 from sodslice.training.canvas import CanvasMaker
 from sodslice.training.cells import Cell
+from sodslice.training.data import open_sources
 from sodslice.training.pictures import Pixels
-from sodslice.training.settings import TrainSettings, settings_to_mapping
-from sodslice.training.sources import open_sources
+from sodslice.training.settings import TrainSettings
+from sodslice.values.setting import plain_values
 
 AHEAD = 4
 """Batches that wait ready for each worker."""
@@ -101,22 +102,18 @@ def batches(
             worker.close()
 
 
-def open_maker(
-    settings: TrainSettings, class_names: tuple[str, ...], cache_mb: int, *, open_files: bool = False
-) -> CanvasMaker:
+def open_maker(settings: TrainSettings, class_names: tuple[str, ...], cache_mb: int) -> CanvasMaker:
     """A canvas maker on the sources of the settings.
 
     Args:
         settings: of the training.
         class_names: in the order of the class ids.
         cache_mb: memory for decoded pictures.
-        open_files: whether to open each image once to see that it can be.
 
     Raises:
         DataError: something is wrong with the data.
     """
-    sources = open_sources(settings, class_names, cache_mb << 20, open_files=open_files)
-    return CanvasMaker(sources, settings)
+    return CanvasMaker(open_sources(settings, class_names, cache_mb << 20), settings)
 
 
 def _endless(maker: CanvasMaker, settings: TrainSettings, share: Share) -> Iterator[TrainBatch]:
@@ -151,7 +148,7 @@ class _Worker:
             start_new_session=True,  # Ctrl-C is for the training, which ends its workers itself
         )
         job = {
-            "settings": settings_to_mapping(settings),
+            "settings": plain_values(settings),
             "class_names": class_names,
             "share": (share.rank, share.world, share.first_step),
             "number": number,
@@ -174,10 +171,7 @@ class _Worker:
         if batch is None:
             self._process.kill()  # its pipe may be full, and nobody reads it any more
             code = self._process.wait()
-            raise DataError(
-                f"a process that prepares canvases ended with code {code}; see its message above, and go on "
-                "with --resume"
-            )
+            raise DataError(f"a process that prepares canvases ended with code {code}; see its message above")
         if isinstance(batch, SodsliceError):
             raise batch
         return batch

@@ -3,86 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import paddle
 
-from sodslice.errors import DataError, OutputError
-from sodslice.metrics import CocoMetrics
+from sodslice.errors import DataError, OutputError, SodsliceError
 from sodslice.models import checkpoint_of
-from sodslice.ppyoloe.config import network_config
+from sodslice.ppyoloe.checkpoints import load_checkpoint
+from sodslice.ppyoloe.config import NetworkConfig, network_config
 from sodslice.ppyoloe.network import Network, build_network
-from sodslice.ppyoloe.weights import apply_weights, load_checkpoint, save_safetensors
+from sodslice.ppyoloe.weights import apply_weights, save_safetensors
 from sodslice.training.average import MovingAverage
 from sodslice.training.checkpoint import CHECKPOINT, Checkpoint, state_to_resume, write_checkpoint
-from sodslice.training.feeder import Share, TrainBatch, batches, open_maker
+from sodslice.training.coco import CocoImage
+from sodslice.training.data import open_data
+from sodslice.training.feeder import Share, TrainBatch, batches
+from sodslice.training.images import Watch
+from sodslice.training.log import TrainingLog
 from sodslice.training.losses import Losses, LossWeights, detection_losses
 from sodslice.training.optimizer import Optimizer
 from sodslice.training.processes import Processes
-from sodslice.training.record import Record
-from sodslice.training.settings import TrainSettings, settings_to_mapping
-from sodslice.training.validate import validate, validation_images
+from sodslice.training.progress import Limits, Silence, TrainingProgress, TrainResult
+from sodslice.training.settings import TrainSettings
+from sodslice.training.validate import validate
+from sodslice.values.setting import plain_values
 
 BEST = "best.safetensors"
 LAST = "last.safetensors"
 
 _LOSS_NAMES = ("loss", "class", "iou", "distance")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When to stop before the last step, with a checkpoint to resume from.
-
-    Attributes:
-        minutes: of the clock; None: no limit.
-        steps: done in all; None: no limit.
-        stop: asked after each step; true ends the training, as on an interrupt.
-    """
-
-    minutes: float | None = None
-    steps: int | None = None
-    stop: Callable[[], bool] = lambda: False
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """What a training came to.
-
-    Attributes:
-        step: steps done in all.
-        finished: whether these were all.
-        weights: the file of the best weights by validation AP; the last ones where nothing was validated.
-        best: validation AP of those, None where nothing was validated.
-        crops_per_second: canvases learned from in a second, validation apart.
-    """
-
-    step: int
-    finished: bool
-    weights: Path
-    best: float | None
-    crops_per_second: float
-
-
-class Progress(Protocol):
-    """Is told what happens while a training runs."""
-
-    def step(self, step: int, facts: Mapping[str, float]) -> None:
-        """A step is done; `facts` has its losses, learning rate and seconds."""
-
-    def validated(self, step: int, metrics: CocoMetrics) -> None:
-        """The average weights were measured."""
-
-
-class _Silence:
-    """Nobody wants to know."""
-
-    def step(self, step: int, facts: Mapping[str, float]) -> None: ...
-
-    def validated(self, step: int, metrics: CocoMetrics) -> None: ...
 
 
 def train(
@@ -91,7 +43,7 @@ def train(
     *,
     resume: bool = False,
     limits: Limits | None = None,
-    progress: Progress | None = None,
+    progress: TrainingProgress | None = None,
 ) -> TrainResult:
     """Learn from the sources of the settings.
 
@@ -110,33 +62,29 @@ def train(
         ModelError: the weights to start from do not fit.
         OutputError: the folder holds a training already, or cannot be written.
     """
-    return _Training(settings, output, resume=resume).run(limits or Limits(), progress or _Silence())
+    limits, progress = limits or Limits(), progress or Silence()
+    watch = Watch(progress.checked, limits.stop)
+    return _Training(settings, output, resume=resume, watch=watch).run(limits, progress)
 
 
 class _Training:
     """The parts of one training and where it stands."""
 
-    def __init__(self, settings: TrainSettings, output: Path, *, resume: bool) -> None:
+    def __init__(self, settings: TrainSettings, output: Path, *, resume: bool, watch: Watch) -> None:
         self.settings = settings
         self.output = output
         self.processes = Processes(settings.batch)
-        names = settings.class_names or None
-        config = network_config(settings.model, class_names=names)
-        self.images = validation_images(settings, config.class_names)
-        open_maker(settings, config.class_names, cache_mb=1, open_files=self.processes.is_first)
+        config = network_config(settings.model, class_names=settings.class_names or None)
         state = state_to_resume(output, settings) if resume else None
         if state is None:
             _check_free(output)
         paddle.seed(settings.seed)
-        self.network = build_network(config)
-        if state is not None:
-            apply_weights(self.network, state.network)
-        elif settings.weights:
-            apply_weights(
-                self.network, load_checkpoint(checkpoint_of(settings.weights)), replace_head=settings.new_head
-            )
-        self.processes.share_weights(self.network)
+        self.network = _network(settings, config, state)
         self.optimizer = Optimizer(self.network, settings)
+        self.images: list[CocoImage] = []
+        if self.processes.is_first:
+            self.images = open_data(settings, config.class_names, 1 << 20, watch).validation
+        self.processes.share_weights(self.network)
         self.average = MovingAverage(self.network, settings.average)
         if state is not None:
             apply_weights(self.average.network, state.average)
@@ -144,42 +92,64 @@ class _Training:
         self.step = state.step if state else 0
         self.best = state.best if state else -1.0
         self._busy_seconds = 0.0
-        self._first_step = self.step
+        self._first_step = self._saved_step = self.step
 
-    def run(self, limits: Limits, progress: Progress) -> TrainResult:
+    def run(self, limits: Limits, progress: TrainingProgress) -> TrainResult:
         """Learn until the last step or a limit."""
         settings = self.settings
         started = time.monotonic()
-        record = Record(self.output, keep_until=self.step) if self.processes.is_first else None
+        log = TrainingLog(self.output, keep_until=self.step) if self.processes.is_first else None
         share = Share(self.processes.rank, self.processes.world, self.step)
         end = min(settings.steps, limits.steps or settings.steps)
         stopped = self.step >= end
+        if self._validation_is_due() and log is not None and not log.validated(self.step):
+            self._validate(log, progress)  # which failed, or was cut off, before the training was resumed
         with batches(settings, self.network.config.class_names, share) as feed:
             while not stopped:
-                self._advance(feed, record, progress)
+                self._advance(feed, log, progress)
                 late = limits.minutes is not None and time.monotonic() - started > 60 * limits.minutes
                 stopped = self.step >= end or self.processes.any_of(late or limits.stop())
-                if self.step % settings.validate_every == 0 or self.step == settings.steps:
-                    self._validate(record, progress)
-                if stopped or self.step % settings.checkpoint_every == 0:
+                if stopped or self.step % settings.checkpoint_every == 0 or self._validation_is_due():
                     self._save()
-        if record is not None:
-            record.draw()
+                if self._validation_is_due():
+                    self._validate(log, progress)
+        if log is not None:
+            log.plot()
         self.processes.wait()
         return self._result()
 
-    def _advance(self, feed: Iterator[TrainBatch], record: Record | None, progress: Progress) -> None:
+    def _validation_is_due(self) -> bool:
+        at_the_end = self.step == self.settings.steps
+        return self.step > 0 and (at_the_end or self.step % self.settings.validate_every == 0)
+
+    def _advance(
+        self, feed: Iterator[TrainBatch], log: TrainingLog | None, progress: TrainingProgress
+    ) -> None:
         """One step, its line in the log included."""
         began = time.perf_counter()
-        batch = next(feed)
+        batch = self._next(feed)
         waited = time.perf_counter() - began
         losses = self._learn(batch)
         self.step += 1
         self._busy_seconds += time.perf_counter() - began
         facts = {"step": self.step, **losses, "seconds": time.perf_counter() - began, "waited": waited}
-        if record is not None and (self.step % self.settings.log_every == 0 or self.step == 1):
-            record.add({name: _rounded(value) for name, value in facts.items()})
+        if log is not None and (self.step % self.settings.log_every == 0 or self.step == 1):
+            log.add({name: _rounded(value) for name, value in facts.items()})
         progress.step(self.step, facts)
+
+    def _next(self, feed: Iterator[TrainBatch]) -> TrainBatch:
+        """The next batch; where there is none to be had, what was learned so far is kept.
+
+        Raises:
+            SodsliceError: why there is none.
+        """
+        try:
+            return next(feed)
+        except SodsliceError as error:
+            if self.step == self._saved_step:
+                raise
+            self._save()
+            raise type(error)(f"{error}; {self.step} steps are saved, go on with `resume`") from None
 
     def _learn(self, batch: TrainBatch) -> dict[str, float]:
         """Forward, backward, update; the losses of this process and the learning rate."""
@@ -206,9 +176,9 @@ class _Training:
         self.average.update(self.step)
         return {**values, "rate": rate}
 
-    def _validate(self, record: Record | None, progress: Progress) -> None:
+    def _validate(self, log: TrainingLog | None, progress: TrainingProgress) -> None:
         """Measure the average weights and keep them where they are the best so far; first process only."""
-        if record is None or not self.images:
+        if log is None or not self.images:
             return
         metrics = validate(self.average.network, self.images)
         at = metrics.best
@@ -222,11 +192,12 @@ class _Training:
             "recall": at.recall,
         }
         line: dict[str, Any] = {name: _rounded(value) for name, value in measured.items()}
-        record.add(line)
-        record.draw()
+        log.add(line)
+        log.plot()
         if metrics.ap > self.best:
             self.best = metrics.ap
             self._write_weights(BEST, line)
+            self._save()
         progress.validated(self.step, metrics)
 
     def _save(self) -> None:
@@ -235,7 +206,7 @@ class _Training:
             return
         state = Checkpoint(
             step=self.step,
-            settings=settings_to_mapping(self.settings),
+            settings=plain_values(self.settings),
             best=self.best,
             network=_arrays(self.network),
             average=_arrays(self.average.network),
@@ -243,12 +214,11 @@ class _Training:
         )
         write_checkpoint(self.output, state)
         self._write_weights(LAST, {"step": self.step})
+        self._saved_step = self.step
 
     def _write_weights(self, name: str, facts: dict[str, Any]) -> None:
         # Where the data lay on this machine is nobody's business.
-        told = {
-            k: v for k, v in settings_to_mapping(self.settings).items() if k not in ("data_root", "weights")
-        }
+        told = {k: v for k, v in plain_values(self.settings).items() if k not in ("data_root", "weights")}
         metadata: dict[str, Any] = {"training": {"settings": told, **facts}}
         if facts.get("threshold") is not None:
             metadata["draw_threshold"] = facts["threshold"]  # what `sodslice export` writes into the folder
@@ -267,11 +237,24 @@ class _Training:
         )
 
 
+def _network(settings: TrainSettings, config: NetworkConfig, state: Checkpoint | None) -> Network:
+    """The network with the weights of a checkpoint, of those to start from, or fresh ones.
+
+    Raises:
+        ModelError: the weights do not fit.
+    """
+    network = build_network(config)
+    if state is not None:
+        apply_weights(network, state.network)
+    elif settings.weights:
+        arrays = load_checkpoint(checkpoint_of(settings.weights))
+        apply_weights(network, arrays, replace_head=settings.new_head)
+    return network
+
+
 def _check_free(output: Path) -> None:
     if (output / CHECKPOINT).exists():
-        raise OutputError(
-            f"{output} holds a training already; give --resume to go on, or another folder with -o"
-        )
+        raise OutputError(f"{output} holds a training already; give `resume` to go on, or another `output`")
 
 
 def _arrays(network: Network) -> dict[str, Any]:

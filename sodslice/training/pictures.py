@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sodslice._opencv import opencv
-from sodslice.boxes import Boxes
-from sodslice.training.settings import SourceSettings
+from sodslice.system.opencv import opencv
+from sodslice.tables.boxes import Boxes
+from sodslice.training.source_settings import SourceSettings
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -60,6 +60,18 @@ class Objects:
     def shifted(self, dx: float, dy: float) -> Objects:
         """The same objects in a frame whose origin lies at (-dx, -dy)."""
         return Objects(self.boxes + (dx, dy, dx, dy), self.labels, self.ignored)
+
+    def seen_at(self, ratio: tuple[float, float], label_offset: float) -> Objects:
+        """The same objects in a picture that is seen at another size; their labels lie off as before.
+
+        Args:
+            ratio: pixels that are seen for each of the picture, across and down.
+            label_offset: pixels that the labels lie up and left of the edges they mean.
+        """
+        if ratio == (1.0, 1.0):
+            return self
+        edges = (self.boxes + label_offset) * np.tile(ratio, 2)
+        return Objects(edges - label_offset, self.labels, self.ignored)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from sodslice import boxes as box_math
-from sodslice.errors import DataError, GeoRefError, SceneError, did_you_mean
+from sodslice.errors import DataError, GeoRefError, SceneError
 from sodslice.metrics import Layer, read_truth
-from sodslice.scene import Scene, open_scene
+from sodslice.scene import Scene, as_scene, seen_at, seen_size
+from sodslice.tables import boxes as box_math
 from sodslice.training.cells import LEAST_SIDE
+from sodslice.training.coco import ignored_note, unknown_class
 from sodslice.training.pictures import NO_OBJECT_SIDE, Objects, Picture, picture_of, typical_side
-from sodslice.training.settings import SourceSettings
+from sodslice.training.source_settings import SourceSettings
 
 
 class SceneSource:
@@ -32,6 +33,28 @@ class SceneSource:
         self._settings = settings
         self._near_object = near_object
         self._side = typical_side([objects], NO_OBJECT_SIDE)
+
+    @property
+    def note(self) -> str:
+        """What the user should know of its objects; "" for nothing."""
+        ignored = int(self._objects.ignored.sum())
+        return ignored_note(self._settings.truth, len(self._objects), ignored)
+
+    def faults(self) -> list[str]:
+        """What keeps windows in its corners and its middle from being read, a sentence each.
+
+        A file that was cut lacks at least one of them; a scene is too large to be read as a whole.
+        """
+        scene, side = self._scene, self._settings.window
+        width, height = min(side, scene.width), min(side, scene.height)
+        right, low = scene.width - width, scene.height - height
+        found = []
+        for x, y in ((0, 0), (right, 0), (right // 2, low // 2), (0, low), (right, low)):
+            try:
+                scene.read(x, y, width, height)
+            except SceneError as error:
+                found.append(str(error))
+        return found[:1]
 
     @property
     def weight(self) -> float:
@@ -80,10 +103,11 @@ def open_scene_source(
         near_object: share of windows placed on an object.
     """
     try:
-        scene = open_scene(root / settings.scene)
+        scene = as_scene(root / settings.scene, settings.rendering)
+        size = seen_size(scene, settings.wish)
         if not settings.truth:
             if settings.background:
-                return SceneSource(scene, Objects.none(), settings, near_object), []
+                return SceneSource(seen_at(scene, size), Objects.none(), settings, near_object), []
             return None, [
                 f"{settings.scene}: give its truth, or say `background: true` where it has no objects"
             ]
@@ -96,12 +120,17 @@ def open_scene_source(
         problems.append(f"{settings.truth}: a background scene must have no objects, it has {len(boxes)}")
     elif not settings.background and not len(boxes):
         problems.append(f"{settings.truth}: it has no boxes; say `background: true` if that is meant")
+    elif not settings.background and not layer.to_find:
+        count = len(boxes)
+        problems.append(f"{settings.truth}: all its {count} boxes are ignored areas (iscrowd or ignore)")
     if problems:
         return None, problems
     labels = np.array([list(class_names).index(name) for name in layer.names], dtype=np.int64)
     crowd = np.zeros(len(labels), dtype=np.bool_) if layer.crowd is None else layer.crowd
     clipped = box_math.clip(boxes, scene.width, scene.height)
-    return SceneSource(scene, Objects(clipped, labels, crowd), settings, near_object), []
+    ratio = size[0] / scene.width, size[1] / scene.height
+    objects = Objects(clipped, labels, crowd).seen_at(ratio, settings.label_offset)
+    return SceneSource(seen_at(scene, size), objects, settings, near_object), []
 
 
 def _layer_of(scene: Scene, layers: Sequence[Layer]) -> Layer:
@@ -123,11 +152,7 @@ def _layer_of(scene: Scene, layers: Sequence[Layer]) -> Layer:
 
 def _wrong_names(layer: Layer, class_names: Sequence[str]) -> list[str]:
     unknown = sorted(set(layer.names) - set(class_names))
-    known = ", ".join(class_names)
-    return [
-        f"{layer.source}: unknown category {name!r}{did_you_mean(name, class_names)}; class_names has {known}"
-        for name in unknown
-    ]
+    return [f"{layer.source}: {unknown_class(name, class_names)}" for name in unknown]
 
 
 def _wrong_boxes(boxes: box_math.Boxes, scene: Scene, layer: Layer) -> list[str]:

@@ -3,45 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import paddle
 import paddle.nn.functional as F  # noqa: N812 - the field's own name for it
 
-from sodslice import boxes as box_math
-from sodslice.detections import NO_TILE, Detections
-from sodslice.errors import OptionError
 from sodslice.metrics import CocoMetrics, Truth, coco_metrics
 from sodslice.ppyoloe.export import suppress
 from sodslice.ppyoloe.network import Network
-from sodslice.training.coco import CocoImage, raise_problems
+from sodslice.tables import boxes as box_math
+from sodslice.tables.detections import NO_TILE, Detections
+from sodslice.training.coco import CocoImage
+from sodslice.training.images import read_image
 from sodslice.training.pictures import Pixels
-from sodslice.training.settings import TrainSettings
-from sodslice.training.sources import coco_images, read_image
-
-
-def validation_images(settings: TrainSettings, class_names: Sequence[str]) -> list[CocoImage]:
-    """Images of all validation sets, in order.
-
-    Raises:
-        DataError: something is wrong with a set.
-        OptionError: a validation set is not a COCO set.
-    """
-    images: list[CocoImage] = []
-    problems: list[str] = []
-    for source in settings.validation:
-        if not source.annotations:
-            raise OptionError("validation sets must be COCO sets; give images and annotations")
-        found, wrong = coco_images(source, Path(settings.data_root), class_names)
-        images.extend(found)
-        problems.extend(wrong)
-    raise_problems(problems)
-    return images
 
 
 def validate(network: Network, images: Sequence[CocoImage]) -> CocoMetrics:
-    """COCO metrics of a network, each image as it is, padded to a multiple of 32.
+    """COCO metrics of a network, each image as its set is to be seen, padded to a multiple of 32.
 
     Args:
         network: in evaluation mode.
@@ -49,7 +28,10 @@ def validate(network: Network, images: Sequence[CocoImage]) -> CocoMetrics:
     """
     found, truths = [], []
     for image in images:
-        found.append(detect(network, read_image(image.path)))
+        pixels = read_image(image.path, image.rendering, image.wish)
+        ratio = pixels.shape[1] / image.width, pixels.shape[0] / image.height
+        seen = detect(network, pixels)
+        found.append(replace(seen, boxes=seen.boxes / np.tile(ratio, 2)))
         objects = image.objects
         truths.append(Truth.of(objects.boxes, objects.labels, crowd=objects.ignored))
     return coco_metrics(truths, found, network.config.class_names)

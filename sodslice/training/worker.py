@@ -7,10 +7,11 @@ import sys
 
 import orjson
 
-from sodslice._opencv import opencv
 from sodslice.errors import SodsliceError
+from sodslice.system.opencv import opencv
 from sodslice.training.feeder import Share, make_batch, open_maker, send
-from sodslice.training.settings import TrainSettings, settings_from
+from sodslice.training.settings import TrainSettings
+from sodslice.values.setting import value_from
 
 
 def main() -> None:
@@ -19,7 +20,7 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not get among the batches
     opencv().setNumThreads(1)
     job = orjson.loads(sys.stdin.buffer.read())
-    settings = settings_from(TrainSettings, job["settings"], where="the settings")
+    settings = value_from(TrainSettings, job["settings"], where="the settings")
     share = Share(*job["share"])
     try:
         maker = open_maker(

@@ -1,0 +1,179 @@
+"""An exported model folder: which files it holds and what its yml says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sodslice.errors import ModelError
+from sodslice.inference.detector import ModelInfo, check_info
+from sodslice.inference.engines import ENGINES
+from sodslice.inference.preprocess import Preprocess
+from sodslice.system.hashes import sha256_of
+
+SETTINGS_FILES = ("inference.yml", "infer_cfg.yml")
+PADDLE_SUFFIXES = (".json", ".pdmodel")
+ONNX_SUFFIX = ".onnx"
+NMS_LIMIT = 500
+"""`keep_top_k` of the NMS that PaddleDetection puts into its exports."""
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """An exported model on disk, read but not loaded.
+
+    Args:
+        graph: `inference.json` (PIR), `.pdmodel`, `.onnx`, or what an engine of another package runs.
+        parameters: `.pdiparams`; None where the graph holds them itself.
+        preprocess: what is done to tiles.
+        info: facts about the model.
+    """
+
+    graph: Path
+    parameters: Path | None
+    preprocess: Preprocess
+    info: ModelInfo
+
+
+def read_folder(folder: Path) -> ModelFolder:
+    """What an exported folder holds: an official archive's layout, or a plain PaddleDetection export's.
+
+    Raises:
+        ModelError: a file is missing or the yml is not that of a detector.
+    """
+    settings_path = next((folder / name for name in SETTINGS_FILES if (folder / name).is_file()), None)
+    if settings_path is None:
+        raise ModelError(
+            f"{folder} holds no {' or '.join(SETTINGS_FILES)}, so it is not an exported model; "
+            "give the folder that `sodslice export` or PaddleDetection wrote"
+        )
+    stem = "inference" if settings_path.name == "inference.yml" else "model"
+    graph = _graph(folder, stem, settings_path.name)
+    parameters: Path | None = folder / f"{stem}.pdiparams"
+    if parameters is not None and not parameters.is_file():
+        if graph.suffix in PADDLE_SUFFIXES:
+            raise ModelError(f"{folder} holds no {parameters.name} beside its {graph.name}")
+        parameters = None
+    settings = _settings(settings_path)
+    preprocess = Preprocess(_operations(settings, settings_path))
+    info = info_from(settings, settings_path, sha256_of(*filter(None, (graph, parameters, settings_path))))
+    return ModelFolder(graph, parameters, preprocess, info)
+
+
+def _graph(folder: Path, stem: str, settings_name: str) -> Path:
+    """The graph of a folder: one of Paddle or ONNX, or what any engine says that it runs.
+
+    Raises:
+        ModelError: there is none.
+    """
+    known = dict.fromkeys((*PADDLE_SUFFIXES, ONNX_SUFFIX, *(s for engine in ENGINES for s in engine.graphs)))
+    names = [f"{stem}{suffix}" for suffix in known]
+    graph = next((folder / name for name in names if (folder / name).is_file()), None)
+    if graph is None:
+        raise ModelError(f"{folder} holds no {' and no '.join(names)} beside its {settings_name}")
+    return graph
+
+
+def _settings(path: Path) -> Mapping[str, Any]:
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(settings, Mapping):
+        raise ModelError(f"{path} must hold settings by name, got {type(settings).__name__}")
+    return settings
+
+
+def _operations(settings: Mapping[str, Any], path: Path) -> tuple[Mapping[str, Any], ...]:
+    operations = settings.get("Preprocess")
+    if not isinstance(operations, list) or not all(isinstance(o, Mapping) for o in operations):
+        raise ModelError(f"{path} has no list `Preprocess`, so it is unknown how to feed the model")
+    return tuple(operations)
+
+
+def info_from(settings: Mapping[str, Any], path: Path, sha256: str) -> ModelInfo:
+    """What the yml of an exported model says of it.
+
+    Args:
+        settings: the parsed yml.
+        path: its file, for messages; its folder names a model that has no name.
+        sha256: of all that the model's detections depend on.
+
+    Raises:
+        ModelError: it does not say what it must.
+    """
+    preprocess = Preprocess(_operations(settings, path))
+    names = settings.get("label_list")
+    if not isinstance(names, list) or not names:
+        raise ModelError(f"{path} has no `label_list`, so the classes have no names")
+    own, overall = _part(settings, "sodslice", path), _part(settings, "Global", path)
+    suppressed = bool(own.get("nms", settings.get("nms", True)))
+    limit = _number(own, "keep_top_k", NMS_LIMIT, path)
+    info = ModelInfo(
+        class_names=tuple(str(n) for n in names),
+        name=str(overall.get("model_name") or settings.get("arch") or path.parent.name),
+        input_size=preprocess.input_size,
+        threshold=_number(settings, "draw_threshold", 0.5, path),
+        suppressed=suppressed,
+        max_per_tile=int(limit) if suppressed and limit > 0 else None,
+        preprocess=preprocess.describe(),
+        gsd_m=own.get("gsd_m"),
+        object_px=_object_px(own.get("object_px"), path),
+        licence=str(own.get("licence", "")),
+        sha256=sha256,
+    )
+    try:
+        check_info(info)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+    return info
+
+
+def _part(settings: Mapping[str, Any], name: str, path: Path) -> Mapping[str, Any]:
+    """Settings below a name.
+
+    Raises:
+        ModelError: something else is there.
+    """
+    part = settings.get(name) or {}
+    if not isinstance(part, Mapping):
+        raise ModelError(f"{path} must hold settings by name as {name}, got {part!r}")
+    return part
+
+
+def _number(settings: Mapping[str, Any], name: str, default: float, path: Path) -> float:
+    """A number, or a text that is one.
+
+    Raises:
+        ModelError: it is none.
+    """
+    given = settings.get(name, default)
+    try:
+        number = float(given)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ModelError(f"{path} must have a number as {name}, got {given!r}")
+    return number
+
+
+def _object_px(given: Any, path: Path) -> tuple[float, float] | None:
+    """Least and greatest side of objects, as the yml states them.
+
+    Raises:
+        ModelError: these are no two numbers.
+    """
+    if given is None:
+        return None
+    try:
+        low, high = (float(side) for side in given)
+    except (TypeError, ValueError):
+        low, high = 0.0, 0.0
+    if not 0 < low <= high:
+        raise ModelError(f"{path} must have two sides in pixels, rising, as object_px, got {given!r}")
+    return low, high

@@ -1,0 +1,74 @@
+"""`Limits`: what stops the NMS inside a graph, and which of its rows are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sodslice.inference.detector import just_above
+from sodslice.inference.engines.session import Session
+
+Columns = tuple[npt.NDArray[np.float64], npt.NDArray[np.float32], npt.NDArray[np.int32]]
+"""Boxes `(N, 4)`, scores `(N,)` and labels `(N,)` of one tile."""
+
+USUAL = 500
+"""So many boxes of a tile are kept whatever their scores: what upstream's NMS gives, and what low scores say
+when tiles are merged."""
+
+CANDIDATES_A_BOX = 256
+"""Of a class of which fewer boxes are left than its candidates over this, none was left out: an object of
+128 x 128 pixels holds so many anchors."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What stops the NMS inside a graph.
+
+    Args:
+        kept: the most boxes that it gives for a tile; None where nothing stops it.
+        candidates: the most boxes of a class that it compares; None where that is all, or unknown.
+        usual: boxes that are kept whatever their scores; None for all.
+        deeper: loads the same graph without a limit of candidates, or gives None; None where there is none.
+    """
+
+    kept: int | None = None
+    candidates: int | None = None
+    usual: int | None = None
+    deeper: Callable[[], Session | None] | None = None
+
+    def stopped(self, columns: Columns, lowest: float) -> bool:
+        """Whether boxes of at least `lowest` were left out, since there were too many."""
+        scores = columns[1]
+        return self.kept is not None and len(scores) >= self.kept and bool(scores.min(initial=1) >= lowest)
+
+    def may_lack(self, columns: Columns, lowest: float) -> bool:
+        """Whether boxes of at least `lowest` may have been left out, of the result or of the candidates."""
+        if self.stopped(columns, lowest):
+            return True
+        if self.candidates is None or not len(columns[1]):
+            return False
+        _, scores, labels = columns
+        weakest = np.full(labels.max() + 1, np.inf, np.float32)
+        np.minimum.at(weakest, labels, scores)
+        many = np.bincount(labels) >= max(1, self.candidates // CANDIDATES_A_BOX)
+        return bool((many & (weakest >= lowest)).any())
+
+    def kept_of(self, columns: Columns, lowest: float) -> tuple[Columns, float]:
+        """The rows that are kept: the usual number of best ones, and all of at least `lowest`.
+
+        Returns:
+            The rows in their order, and the score from which on they are all that there are.
+        """
+        scores = columns[1]
+        whole_from = just_above(scores.min()) if self.stopped(columns, 0) else 0.0
+        if self.usual is None or len(scores) <= self.usual:
+            return columns, whole_from
+        keep = scores >= np.float32(lowest)
+        keep[np.argsort(-scores, kind="stable")[: self.usual]] = True
+        if not keep.all():
+            whole_from = max(whole_from, min(lowest, just_above(scores[keep].min())))
+        boxes, scores, labels = columns
+        return (boxes[keep], scores[keep], labels[keep]), whole_from

@@ -1,0 +1,34 @@
+"""`Format`: what it takes to be a file format of results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sodslice.place.georef import GeoRef
+from sodslice.results.result import RunResult
+from sodslice.results.writing import Writing
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format of results.
+
+    Args:
+        name: what it is called.
+        suffixes: of its files, in lower case, each with its dot; the longest that fits a path chooses.
+        write: from a result and a path (of another name in the same folder, which is renamed when all is
+            written) to a file. Rows in pieces, so that memory does not grow with their number.
+        why_not: from where a scene lies and the settings to why such a result cannot be written, as one
+            sentence with what to do instead; "" where it can.
+        read: from a path to a result; None for a format that is only written.
+        heeds: names of the settings that change its files.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    write: Callable[[RunResult, Path], None]
+    why_not: Callable[[GeoRef, Writing], str]
+    read: Callable[[Path], RunResult] | None = None
+    heeds: tuple[str, ...] = ()

@@ -1,0 +1,41 @@
+"""`Events`: how work tells its watcher how it goes, and is told to stop."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+
+class Events:
+    """What a run tells its watcher. A terminal, a notebook, a service or a log overrides what it shows.
+
+    By default notes go to the log `sodslice` as warnings, and progress is not shown.
+    """
+
+    def progress(self, done: int, total: int) -> None:
+        """Tiles that are done, and all tiles; called after each batch."""
+
+    def note(self, text: str) -> None:
+        """Something that the user should know, one sentence; settings in it are spelt as in errors."""
+        log.warning("%s", text)
+
+    def cancelled(self) -> bool:
+        """Whether to stop after the tiles that are under way; asked after each batch."""
+        return False
+
+
+class ProgressEvents(Events):
+    """Events of which a function is told the progress.
+
+    Args:
+        show: called with the number of tiles that are done and of all tiles.
+    """
+
+    def __init__(self, show: Callable[[int, int], None]) -> None:
+        self._show = show
+
+    def progress(self, done: int, total: int) -> None:
+        """See `Events`."""
+        self._show(done, total)

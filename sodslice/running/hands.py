@@ -1,0 +1,221 @@
+"""Hands: who looks at the tiles of a plan. Units of tiles go out, records of the raw store come back."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from sodslice.errors import SceneError
+from sodslice.inference import ReadyDetector
+from sodslice.inference.answers import sticks_out
+from sodslice.models import load_spec
+from sodslice.running.batches import Batch, Reading, read_batches
+from sodslice.running.looking import look
+from sodslice.running.plan import RunPlan, Unit
+from sodslice.running.records import (
+    Record,
+    empty_record,
+    failed_record,
+    full_record,
+    json_record,
+    tile_record,
+)
+from sodslice.scene import SceneBase, as_scene, scene_identity, seen_at
+from sodslice.scene.layout import block_cache
+from sodslice.tables import boxes as box
+from sodslice.tables.detections import Detections
+from sodslice.tables.tiles import Tile
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 5.0
+
+Bundles = Generator[Sequence[Record], None, None]
+"""Records as they come, some at a time; closed where the work is called off."""
+
+Starting = Callable[[int], None]
+"""Told of the id of a tile that is about to be read, from whatever thread reads it."""
+
+
+class Hands(Protocol):
+    """Whoever looks at tiles: this process, others, or other machines; anyone's class fits.
+
+    Hands open the scene and load the model by themselves, from the plan alone: pixels never travel.
+    """
+
+    def run(self, plan: RunPlan, units: Iterable[Unit], starting: Starting) -> Bundles:
+        """Look at the tiles of some units.
+
+        A unit whose hand dies is given back by saying nothing of its tiles; it is then handed out again.
+
+        Args:
+            plan: whose units these are.
+            units: of tiles, in reading order.
+            starting: to be told of a tile that is about to be read.
+
+        Yields:
+            Records (TILE, FULL, NONE, FAIL, FACT) as they come, in any order.
+
+        Raises:
+            SodsliceError: the work cannot go on.
+        """
+
+    def close(self) -> None:
+        """Give back what they hold."""
+
+
+class Here:
+    """The hands of this process: tiles in plan order, read ahead by threads, through one detector.
+
+    Args:
+        scene: that is open already; None opens that of the plan.
+        detector: that is ready already; None loads that of the plan. Of many plans it is loaded once.
+    """
+
+    def __init__(self, scene: SceneBase | None = None, detector: ReadyDetector | None = None) -> None:
+        self._given = scene
+        self._detector = detector
+        self._loaded: ReadyDetector | None = None
+
+    def run(self, plan: RunPlan, units: Iterable[Unit], starting: Starting) -> Bundles:
+        """See `Hands`.
+
+        Raises:
+            SceneError: a tile cannot be read, or the scene was replaced meanwhile.
+            ModelError: the detector does not give one table a tile, or a row that could only be dropped.
+        """
+        scene = self._given or _opened(plan)
+        try:
+            yield from self._looked(plan, scene, units, starting)
+        finally:
+            if scene is not self._given:
+                scene.close()
+
+    def load(self, plan: RunPlan) -> None:
+        """Load the detector before the work begins, so that what is wrong with it is said first.
+
+        Raises:
+            ModelError: it cannot be loaded.
+            DeviceError: the device that it runs on is not there.
+        """
+        self._ready(plan)
+
+    def close(self) -> None:
+        """Close the detector, if it was loaded here."""
+        if self._loaded is not None:
+            self._loaded.close()
+            self._loaded = None
+
+    def _looked(self, plan: RunPlan, scene: SceneBase, units: Iterable[Unit], starting: Starting) -> Bundles:
+        detector = self._ready(plan)
+        watch = _Watch(scene, plan)
+        yield [json_record(b"FACT", {"engine": detector.engine})]
+        seen = seen_at(scene, plan.seen_px)
+        tiles = (plan.grid[tile_id] for unit in units for tile_id in unit.ids.tolist())
+        reading = replace(_reading(plan), starting=lambda tile: starting(tile.id))
+        with block_cache(plan.looked_at.reading.cache_bytes):
+            for batch in read_batches(seen, tiles, reading):
+                records = _records(detector, batch, plan.lowest)
+                watch.look()
+                yield records
+        watch.look(final=True)
+        yield [json_record(b"FACT", {"stretch": _stretch_of(scene)})]
+
+    def _ready(self, plan: RunPlan) -> ReadyDetector:
+        if self._detector is not None:
+            return self._detector
+        if self._loaded is None:
+            self._loaded = load_spec(plan.model)
+        return self._loaded
+
+
+class _Watch:
+    """Sees now and then that the scene is still the one that was planned."""
+
+    def __init__(self, scene: SceneBase, plan: RunPlan) -> None:
+        self._scene = scene
+        self._identity = dict(plan.scene.identity)
+        self._looked = time.monotonic()
+
+    def look(self, *, final: bool = False) -> None:
+        """Look, if it is time.
+
+        Raises:
+            SceneError: it is not.
+        """
+        if final or time.monotonic() - self._looked > LOOK_SECONDS:
+            if scene_identity(self._scene) != self._identity:
+                raise SceneError(
+                    f"{self._scene.name}, or a file that it is made of, was replaced or removed while it was "
+                    "read; put it back to go on, or run with `fresh`"
+                )
+            self._looked = time.monotonic()
+
+
+def _opened(plan: RunPlan) -> SceneBase:
+    """The scene of a plan, as it was when the plan was made.
+
+    Raises:
+        SceneError: it cannot be opened, or has changed since.
+    """
+    if not plan.scene.location:
+        raise SceneError(
+            f"the scene {plan.scene.name} of the plan is not a file; give it to `execute` as `scene`"
+        )
+    scene = as_scene(plan.scene.location, plan.scene.rendering)
+    if scene_identity(scene) != dict(plan.scene.identity):
+        scene.close()
+        raise SceneError(
+            f"{plan.scene.location}, or a file that it is made of, has changed since the plan was made; "
+            "plan again"
+        )
+    return scene
+
+
+def _reading(plan: RunPlan) -> Reading:
+    """How batches are read: a model of fixed size sees small scenes at the scale of full tiles."""
+    width, height = plan.grid.tile_size
+    side = plan.grid.tile
+    shape = (height, width) if plan.model.info.input_size is None else (side, side)
+    return Reading(plan.model.batch, shape, plan.readers, skip_failed=plan.skip_failed)
+
+
+def _records(detector: ReadyDetector, batch: Batch, lowest: float) -> list[Record]:
+    """What a batch gave.
+
+    Raises:
+        ModelError: see `look`.
+    """
+    looks = look(detector, batch.pixels, batch.tiles, lowest) if batch.tiles else []
+    for _, error in batch.failed:
+        log.info("%s", error)
+    height, width = batch.pixels.shape[1:3]
+    astray = any(sticks_out(seen.found, width, height) for seen in looks)
+    seen = list(zip(batch.tiles, looks, strict=True))
+    return [
+        *([json_record(b"FACT", {"sticks_out": True})] if astray else []),
+        *(full_record(tile.id, one.whole_from) for tile, one in seen if one.whole_from),
+        *(tile_record(tile.id, _in_tile(one.found, tile)) for tile, one in seen),
+        *(empty_record(tile.id) for tile in batch.skipped),
+        *(failed_record(tile.id, error) for tile, error in batch.failed),
+    ]
+
+
+def _in_tile(found: Detections, tile: Tile) -> Detections:
+    """A tile's boxes cut to it."""
+    cut = box.clip(found.boxes, tile.width, tile.height)
+    return replace(found, boxes=cut, tile_ids=np.full(len(found), tile.id, np.int32))
+
+
+def _stretch_of(scene: SceneBase) -> dict[str, Any] | None:
+    """How levels became 8 bits, for the output; None where they were left alone or none was ever seen."""
+    stretch = None
+    with suppress(SceneError):
+        stretch = scene.stretch
+    return None if stretch is None else stretch.as_dict()

@@ -1,0 +1,148 @@
+"""`run`: plan, execute, finish, write, for one scene."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sodslice.errors import OptionError, OutputError
+from sodslice.inference import ModelSpec, as_ready
+from sodslice.results import RunResult, Timings, Writing, check_output, is_own, write
+from sodslice.running.events import Events
+from sodslice.running.execution import carry_out
+from sodslice.running.finishing import finish_seen
+from sodslice.running.hands import Hands, Here
+from sodslice.running.plan import RunPlan
+from sodslice.running.planning import ModelLike, OptionsLike, SceneLike, make_plan
+from sodslice.running.store import FileStore, MemoryStore
+from sodslice.scene import as_scene
+from sodslice.settings import Options, as_options
+
+JOURNAL_SUFFIX = ".journal"
+RAW_SUFFIX = ".raw"
+
+
+def run(
+    scene: SceneLike,
+    *,
+    model: ModelLike | None = None,
+    options: OptionsLike | None = None,
+    output: str | Path | Sequence[str | Path] = (),
+    events: Events | None = None,
+) -> RunResult:
+    """Find the objects in a scene.
+
+    Args:
+        scene: path of a raster, an array `(H, W)` or `(H, W, 3)` uint8, or a `Scene`.
+        model: a name, folder or checkpoint, or any `Detector`; None takes the options' model.
+        options: settings, a mapping of some of them, or the path of a YAML file or of a former output.
+        output: files to write; the suffix chooses the format. They are checked before the work begins.
+        events: told how it goes.
+
+    Returns:
+        Detections in scene pixels, and how they came to be.
+
+    Raises:
+        SodsliceError: something is wrong with the scene, model, options or outputs; one line says what.
+    """
+    settings = as_options(options)
+    outputs = [output] if isinstance(output, (str, Path)) else list(output)
+    opened = as_scene(scene, settings.rendering)
+    given = None if model is None or isinstance(model, (str, Path, ModelSpec)) else as_ready(model)
+    hands = Here(opened, given)
+    try:
+        plan = make_plan(opened, model=given or model, options=settings)
+        check_outputs(outputs, plan, settings)
+        hands.load(plan)
+        return run_plan(plan, settings, hands=hands, outputs=outputs, events=events)
+    finally:
+        hands.close()
+        if isinstance(scene, (str, Path)):
+            opened.close()
+
+
+def run_plan(
+    plan: RunPlan,
+    options: Options,
+    *,
+    hands: Hands,
+    outputs: Sequence[str | Path] = (),
+    events: Events | None = None,
+) -> RunResult:
+    """Carry out a plan and write the outputs; see `run`.
+
+    What was seen is kept in a journal beside the first output until all outputs are written, so that a run
+    that was interrupted goes on when it is run again.
+
+    Args:
+        plan: of the run.
+        options: that it was made with; `fresh` and `keep_raw` apply.
+        hands: who looks at the tiles.
+        outputs: files to write, which `check_outputs` has passed.
+        events: told how it goes.
+    """
+    watcher = events or Events()
+    for note in plan.notes:
+        watcher.note(note)
+    began = time.perf_counter()
+    with _store(plan, options, outputs) as store:
+        facts = carry_out(plan, store, hands=hands, events=watcher)
+        merging = time.perf_counter()
+        result = finish_seen(plan, store.seen, events=watcher)
+        now = time.perf_counter()
+        seconds = {"sweep": facts["seconds"], "merge": round(now - merging, 4), "all": round(now - began, 4)}
+        result = replace(result, timings=_timings(plan, facts, seconds))
+        for path in outputs:
+            write(result, path)
+        if isinstance(store, FileStore):
+            _put_away(store, keep=options.work.keep_raw)
+    return result
+
+
+def check_outputs(outputs: Sequence[str | Path], plan: RunPlan, options: Options) -> None:
+    """Make sure, before the work is done, that the outputs can be written and overwrite nothing that is read.
+
+    Raises:
+        OutputError: see `check_output`; or an output is the scene, the area of interest, or a file that
+            sodslice did not write.
+        OptionError: what was seen is to be kept, and cannot be.
+    """
+    writing = Writing(pixel_coords=options.writing.pixel_coords)
+    for path in outputs:
+        for read in (plan.scene.name, options.coverage.aoi):
+            if read and Path(path).resolve() == Path(read).resolve():
+                raise OutputError(
+                    f"`output={path}` would overwrite {read}, which the run reads; give another name"
+                )
+        chosen = check_output(path, georef=plan.scene.georef, writing=writing)
+        if Path(path).exists() and chosen.read is not None and not is_own(Path(path)):
+            raise OutputError(
+                f"{path} is here and was not written by sodslice; give another `output`, or move it away"
+            )
+    if options.work.keep_raw and not (outputs and plan.resumable):
+        raise OptionError("`keep_raw` needs an output file, a scene from a file and a model with a sha256")
+
+
+def _store(
+    plan: RunPlan, options: Options, outputs: Sequence[str | Path]
+) -> AbstractContextManager[MemoryStore | FileStore]:
+    """The journal of a run; in memory where nothing is written, or scene or model have no identity."""
+    if not (outputs and plan.resumable):
+        return nullcontext(MemoryStore(plan))
+    return FileStore(Path(f"{outputs[0]}{JOURNAL_SUFFIX}"), plan, fresh=options.work.fresh)
+
+
+def _timings(plan: RunPlan, facts: dict[str, Any], seconds: dict[str, float]) -> Timings:
+    return Timings(facts["started"], seconds, facts["readers"], facts["resumed"], plan.sha256)
+
+
+def _put_away(store: FileStore, *, keep: bool) -> None:
+    """A finished run needs its journal no more, unless it is to be finished again."""
+    if keep:
+        store.keep_as(store.path.with_suffix(RAW_SUFFIX))
+    else:
+        store.remove()

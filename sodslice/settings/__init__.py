@@ -1,0 +1,17 @@
+"""The settings of a run, composed of the values of its stages; YAML, flags and docs are read from them."""
+
+from sodslice.settings.files import as_options, load_options, named_settings, read_yaml
+from sodslice.settings.options import Options, all_settings, options_schema, settings_in
+from sodslice.settings.work import Work
+
+__all__ = [
+    "Options",
+    "Work",
+    "all_settings",
+    "as_options",
+    "load_options",
+    "named_settings",
+    "options_schema",
+    "read_yaml",
+    "settings_in",
+]

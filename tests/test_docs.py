@@ -1,0 +1,249 @@
+"""What README and docs tell their readers to type works as it stands there."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from configparser import ConfigParser
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from sodslice.cli import COMMANDS, group
+from sodslice.settings import load_options
+from sodslice.training.settings import load_training
+from tests.page_files import prepare
+from tests.page_process import Page, parse
+from tests.pages import PAGES, ROOT, Step, inline_code, steps_of
+
+NOT_RUN = ["train", "demo"]
+"""Commands that take too long here: notebooks/03-own-model.ipynb trains, tests/test_demo.py runs the demo."""
+
+BROUGHT = ["PP-YOLOE_plus_SOD-L_pretrained.pdparams", "hard.json"]
+"""Files that readers must bring; commands with them are parsed and not run."""
+
+OTHER_FLAGS = {"--devices", "--nproc_per_node"}
+"""Flags that pages name of programs of others."""
+
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+PATH = re.compile(r"(?<![\w/.~-])(?:docs|tests|benchmarks|configs|notebooks|sodslice)/[\w./-]+")
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory) -> Path:
+    """A folder with all files that pages name."""
+    folder = tmp_path_factory.mktemp("pages")
+    prepare(folder)
+    for name in BROUGHT:
+        (folder / name).touch()
+    return folder
+
+
+def names(pages: list[Path]) -> list[str]:
+    return [str(page.relative_to(ROOT)) for page in pages]
+
+
+def of_kind(*kinds: str) -> list[Step]:
+    return [step for page in PAGES for step in steps_of(page) if step.kind in kinds]
+
+
+TYPED = [page for page in PAGES if any(s.kind in ("sodslice", "python code") for s in steps_of(page))]
+
+
+@pytest.fixture(scope="module")
+def said(request, prepared) -> Iterator[dict[Path, Future[str]]]:
+    """What a reader of each page that is tested runs into: a process a page, two at a time."""
+    calls = [getattr(item, "callspec", None) for item in request.session.items if item.path == Path(__file__)]
+    pages = [call.params["page"] for call in calls if call and "page" in call.params]
+    with ThreadPoolExecutor(2) as readers:
+        yield {page: readers.submit(_read, page, prepared) for page in pages}
+
+
+def _read(page: Path, prepared: Path) -> str:
+    folder = prepared.with_name(f"{prepared.name}-{page.stem}")
+    shutil.copytree(prepared, folder)
+    steps = [asdict(step) for step in steps_of(page) if step.kind in ("sodslice", "python code")]
+    given = folder / ".steps.json"
+    given.write_text(json.dumps({"steps": steps, "not_run": NOT_RUN, "brought": BROUGHT}))
+    command = [sys.executable, "-m", "tests.page_process", str(given)]
+    own = {"PYTHONPATH": str(ROOT), "SODSLICE_CACHE": str(folder / ".cache"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **own},
+        timeout=600,
+    )
+    return done.stderr if done.returncode else ""
+
+
+@pytest.mark.parametrize("page", TYPED, ids=names(TYPED))
+def test_what_a_page_tells_to_type_works(page, said):
+    wrong = said[page].result()
+    assert not wrong, wrong
+
+
+@pytest.mark.parametrize(
+    ("typed", "wrong"),
+    [
+        ("sodslice plan nowhere.tif", "there is no nowhere.tif for the test: add it to tests"),
+        ("sodslice train nowhere.yaml", "there is no nowhere.yaml for the test: add it to tests"),
+        ("sodslice train my.yaml --stpes 3", "No such option '--stpes'"),
+        ("sodslice run PP-YOLOE_plus_SOD-L_pretrained.pdparams --conf 3", "No such option '--conf'"),
+        ("sodslice export PP-YOLOE_plus_SOD-L_pretrained.pdparams --gsd zero -o a", "'zero' is not"),
+        ("sodslice run", "Missing argument"),
+    ],
+)
+def test_what_does_not_work_as_typed_is_told(typed, wrong, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = Page(not_run=NOT_RUN, brought=BROUGHT)
+    assert wrong in page.take(Step("sodslice", typed, "page.md:1"))
+
+
+def test_code_within_a_text_is_held_to_its_flags(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = Page(not_run=NOT_RUN, brought=BROUGHT)
+    for typed, wrong in (
+        ("sodslice run --keep-raw", ""),
+        ("sodslice merge RESULT -o OUT", ""),
+        ("sodslice merge RESULT --keep-raw", "no such option --keep-raw"),
+        ("sodslice export CHECKPOINT --raw", ""),
+    ):
+        assert page.take(Step("sodslice", typed, "page.md:1", block=False)) == wrong
+
+
+def test_a_page_is_cut_into_what_is_typed(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A page\n\n    sodslice run a.tif -o b.json   a remark\n    said\n\n"
+        "With `sodslice plan\na.tif`:\n\n"
+        "```console\n$ sodslice config > run.yaml\nsodslice\n```\n\n```python\nx = 1\n```\n\n"
+        "- a list\n\n    make demo     # a remark\n\n```text\nsodslice nonsense\n```\n"
+    )
+    typed = [(step.kind, step.text.strip(), step.where, step.block) for step in steps_of(page)]
+    assert typed == [
+        ("sodslice", "sodslice run a.tif -o b.json", "page.md:3", True),
+        ("sodslice", "sodslice plan a.tif", "page.md:6", False),
+        ("sodslice", "sodslice config > run.yaml", "page.md:10", True),
+        ("python code", "x = 1", "page.md:15", True),
+        ("make", "make demo", "page.md:20", True),
+    ]
+
+
+def test_targets_of_make_are_in_the_makefile():
+    text = (ROOT / "Makefile").read_text()
+    targets, variables = (
+        set(re.findall(r"^([\w-]+):", text, re.M)),
+        set(re.findall(r"^(\w+) [?:]?=", text, re.M)),
+    )
+    for step in of_kind("make"):
+        for word in step.words:
+            name, is_variable, _ = word.partition("=")
+            assert name in (variables if is_variable else targets), f"{step.where}: {step.text}"
+
+
+def test_what_pip_installs_is_there():
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    extras = set(setup["options.extras_require"])
+    for step in of_kind("pip"):
+        named = [word for word in step.words if re.match(r"(\.|sodslice)(\[|$)", word)]
+        for word in named:
+            asked = set(re.findall(r"[\w-]+", word.partition("[")[2]))
+            assert asked <= extras, f"{step.where}: {step.text}"
+            assert word != "sodslice" or step.words[0] == "uninstall", f"{step.where}: not on PyPI"
+
+
+def test_scripts_and_modules_that_pages_run_are_there_and_know_their_flags():
+    for step in of_kind("python"):
+        words = step.words
+        if words[0] == "-m":
+            assert importlib.util.find_spec(words[1].split(".")[0]), f"{step.where}: {step.text}"
+            continue
+        script = ROOT / words[0]
+        assert script.is_file(), f"{step.where}: there is no {words[0]}"
+        text = script.read_text()
+        known = [word for word in words[1:] if word.startswith("--")]
+        assert all(f'"{word}"' in text for word in known), f"{step.where}: {step.text}"
+
+
+def test_yaml_of_pages_is_read_as_settings(tmp_path):
+    for step in of_kind("yaml"):
+        file = tmp_path / "page.yaml"
+        file.write_text(step.text)
+        if "sources" in yaml.safe_load(step.text):
+            load_training(file, {})
+        else:
+            load_options(file)
+
+
+def test_trainings_of_the_project_are_read_and_their_commands_are_commands():
+    for config in sorted((ROOT / "configs").glob("*.yaml")):
+        load_training(config, {})
+        typed = re.findall(r"^#   sodslice (.*)", config.read_text(encoding="utf-8"), re.MULTILINE)
+        assert typed, f"{config.name} does not say how it is used"
+        for words in typed:
+            parse(words.split())
+
+
+def test_links_lead_somewhere():
+    for page in [*PAGES, ROOT / "CHANGELOG.md", *(ROOT / "docs" / "decisions").glob("*.md")]:
+        for target in LINK.findall(page.read_text(encoding="utf-8")):
+            if not target.startswith(("http://", "https://")):
+                path, _, heading = target.partition("#")
+                aim = page.parent / path if path else page
+                assert aim.exists(), f"{page.name} leads to {target}"
+                assert not heading or heading in _headings(aim), f"{page.name} leads to {target}"
+
+
+def _headings(page: Path) -> set[str]:
+    """Headings as they are spelt behind the # of a link."""
+    titles = re.findall(r"^#+ (.*)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_files_of_the_project_that_pages_name_are_there():
+    for page in PAGES:
+        for code, line in inline_code(page):
+            for path in PATH.findall(code):
+                assert (ROOT / path).exists(), f"{page.name}:{line}: there is no {path}"
+
+
+def test_flags_that_pages_name_are_flags_of_some_command():
+    known = {flag for name in COMMANDS for flag in _flags(group.get_command(click.Context(group), name))}
+    scripts = "".join(path.read_text() for path in (ROOT / "benchmarks").glob("*.py"))
+    for page in PAGES:
+        for code, line in inline_code(page):
+            for flag in re.findall(r"(?<![\w-])--[a-z][\w-]*", code):
+                there = flag in known | OTHER_FLAGS or f'"{flag}"' in scripts
+                assert there, f"{page.name}:{line}: no command has {flag}"
+
+
+def _flags(command: click.Command) -> set[str]:
+    inner = getattr(command, "commands", {}).values()
+    parameters = command.get_params(click.Context(command))
+    own = {flag for parameter in parameters for flag in (*parameter.opts, *parameter.secondary_opts)}
+    return own.union(*map(_flags, inner))
+
+
+def test_readme_begins_with_what_works_on_a_fresh_clone():
+    first, second = steps_of(ROOT / "README.md")[:2]
+    assert first.text == "make demo"
+    assert second.text.startswith(".venv/bin/sodslice run demo-out/town-0.tif")
+    assert "demo-out" in (ROOT / "Makefile").read_text()
+
+
+def test_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 200
