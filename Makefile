@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: install check test test-slow fuzz demo bench docs notebooks clean
+.PHONY: install check test coverage test-slow fuzz demo bench docs notebooks clean
 
 install: $(INSTALLED)
 
@@ -18,12 +18,18 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --config setup.cfg
+	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/codespell sodslice tests benchmarks docs configs README.md CHANGELOG.md CONTRIBUTING.md
 
 test: install
-	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile --cov --cov-report term
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" \
+		--numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# Tracing makes Python two to three times as slow.
+coverage: install
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" \
+		--numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report term
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow

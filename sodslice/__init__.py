@@ -10,9 +10,9 @@ Names are loaded when they are first used, so importing sodslice is quick and pu
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from sodslice.system.lazy import lazy_names
 from sodslice.system.version import __version__
 
 if TYPE_CHECKING:
@@ -28,33 +28,6 @@ if TYPE_CHECKING:
     from sodslice.settings import Options, load_options
     from sodslice.tables.detections import Detections
     from sodslice.tables.tiles import Tile, plan_tiles
-
-_HOMES = {
-    "ArrayScene": "scene",
-    "BlobDetector": "inference",
-    "Detections": "tables.detections",
-    "Detector": "inference",
-    "GeoRef": "place.georef",
-    "ModelInfo": "inference",
-    "Options": "settings",
-    "Outcome": "jobs",
-    "RunPlan": "running",
-    "RunResult": "results",
-    "SodsliceError": "errors",
-    "Tile": "tables.tiles",
-    "execute": "running",
-    "finish": "running",
-    "load_model": "models",
-    "load_options": "settings",
-    "load_result": "results",
-    "make_plan": "running",
-    "merge": "merging",
-    "open_scene": "scene",
-    "plan_tiles": "tables.tiles",
-    "run": "running",
-    "run_many": "jobs",
-    "write": "results",
-}
 
 __all__ = [
     "ArrayScene",
@@ -85,12 +58,23 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'sodslice' has no attribute {name!r}")
-    value = getattr(import_module(f"sodslice.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "errors": "SodsliceError",
+        "inference": "BlobDetector Detector ModelInfo",
+        "jobs": "Outcome run_many",
+        "merging": "merge",
+        "models": "load_model",
+        "place.georef": "GeoRef",
+        "results": "RunResult load_result write",
+        "running": "RunPlan execute finish make_plan run",
+        "scene": "ArrayScene open_scene",
+        "settings": "Options load_options",
+        "tables.detections": "Detections",
+        "tables.tiles": "Tile plan_tiles",
+    },
+)
 
 
 def __dir__() -> list[str]:

@@ -4,10 +4,34 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+Answer = tuple[int, str, str]
+
+
+LONGEST = (
+    "test_docs.py",
+    "test_training_loop.py",
+    "test_notebooks.py",
+    "test_shipped_models.py",
+    "test_export.py",
+    "test_running_runs.py",
+    "test_inference_lifting.py",
+    "test_fuzz_documents.py",
+    "test_conversion.py",
+    "test_merging_scale.py",
+)
+"""Files that take long, the longest first: begun last, one process would work on while the other waits."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take long before all others."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +52,20 @@ def log_put_back() -> Iterator[None]:
     yield
     logger.handlers[:], logger.propagate = handlers, propagate
     logger.setLevel(level)
+
+
+@pytest.fixture
+def evaluate(capsys) -> Iterator[Callable[..., Answer]]:
+    """Run `sodslice eval` in this process; gives exit code, stdout and stderr."""
+    from sodslice.cli import main
+
+    on_terminate = signal.getsignal(signal.SIGTERM)
+
+    def call(*arguments: object) -> Answer:
+        with pytest.raises(SystemExit) as done:
+            main(["eval", *map(str, arguments)])
+        printed = capsys.readouterr()
+        return done.value.code or 0, printed.out, printed.err
+
+    yield call
+    signal.signal(signal.SIGTERM, on_terminate)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import numpy as np
+import pytest
 import shapely
 from hypothesis import strategies as st
 
@@ -80,8 +81,9 @@ def assert_beside_each_other(vehicles: Iterable[Vehicle]) -> None:
     assert (one == other).all()
 
 
-def assert_parked_in_the_open(sketch: Sketch, seed: int) -> None:
+def assert_parked_in_the_open(draw: Draw, frame: PlotFrame, seed: int) -> None:
     """Vehicles stand neither on one another nor below roofs, nor in hedges, sheds and islands."""
+    sketch = drawn(draw, frame, seed)
     vehicles = parked(sketch, seed)
     assert len(vehicles) == len(sketch.bays)
     assert_beside_each_other(vehicles)
@@ -122,7 +124,25 @@ def assert_moves_with_its_plot(draw: Draw, frame: PlotFrame, seed: int) -> None:
     np.testing.assert_allclose(np.exp(1j * np.array(turned)), np.exp(1j * frame.heading), atol=1e-9)
 
 
-def assert_fewer_are_a_part_of_more(sketch: Sketch, seed: int) -> None:
+def assert_equal_dice_are_an_equal_drawing(draw: Draw, frame: PlotFrame, seed: int) -> None:
+    assert_same_drawing(drawn(draw, frame, seed), drawn(draw, frame, seed))
+
+
+def assert_fewer_are_a_part_of_more(draw: Draw, frame: PlotFrame, seed: int) -> None:
+    """Vehicles that park where there are few park there too where there are more."""
+    sketch = drawn(draw, frame, seed)
     few, usual, many = (parked(sketch, seed, density) for density in (0.3, 1.0, DENSE))
     assert set(few) <= set(usual) <= set(many)
     assert parked(sketch, seed, 0.0) == []
+
+
+EVERY_LAW = pytest.mark.parametrize(
+    "law",
+    [
+        assert_parked_in_the_open,
+        assert_equal_dice_are_an_equal_drawing,
+        assert_moves_with_its_plot,
+        assert_fewer_are_a_part_of_more,
+    ],
+)
+"""What holds of every drawing of a plot: each takes who draws, the plot, and the seed of the dice."""

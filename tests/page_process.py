@@ -1,16 +1,17 @@
-"""Takes the steps of one page in the current folder, as a reader would.
+"""Takes the steps of pages, each in the folder of its page, as a reader would.
 
-    python -m tests.page_process STEPS
+    python -m tests.page_process FOLDER...
 
-STEPS is a JSON file: `steps` (each with `kind`, `text`, `where`, `block`), `not_run` (commands of sodslice
-that are parsed and not run) and `brought` (files that readers must bring; commands on them are parsed only).
-Ends with 1, and a message at the first step that does not work.
+A folder holds `.steps.json`: `steps` (each with `kind`, `text`, `where`, `block`), `not_run` (commands of
+sodslice that are parsed and not run) and `brought` (files that readers must bring; commands on them are only
+parsed). It gets `.said.txt`: empty, or a message on the first step that does not work.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import shlex
 import shutil
@@ -26,6 +27,7 @@ import click
 from sodslice.cli import group, main
 from tests.pages import ROOT, Step
 
+STEPS, SAID = ".steps.json", ".said.txt"
 FILE = re.compile(r"[\w./-]+\.(tiff?|png|jpe?g|vrt|json|geojson|gpkg|wkt|ya?ml|txt|safetensors|pdparams|raw)")
 PLACEHOLDER = re.compile(r"[A-Z]{2,}|[A-Z]+(=[A-Z]+)?|\.\.\.|…")
 PREPARE = "add it to tests/page_files.py, or to BROUGHT of tests/test_docs.py if readers must bring it"
@@ -159,17 +161,24 @@ def trained(given: dict[str, Any]) -> str:
     return ""
 
 
-def take_all(given: dict[str, Any]) -> int:
-    """Take the steps; 1 at the first that does not work."""
+def take_page(folder: Path) -> None:
+    """Take the steps of a folder in it, with a cache of its own, and write what was said."""
+    os.chdir(folder)
+    os.environ["SODSLICE_CACHE"] = str(folder / ".cache")
+    (folder / SAID).write_text(take_all(json.loads((folder / STEPS).read_text(encoding="utf-8"))))
+
+
+def take_all(given: dict[str, Any]) -> str:
+    """Take the steps; a message at the first that does not work."""
     page = Page(not_run=given["not_run"], brought=given["brought"])
     for step in (Step(**row) for row in given["steps"]):
         wrong = page.take(step)
         if wrong:
             shown = shlex.quote(step.text) if step.kind == "python code" else step.text
-            sys.stderr.write(f"{step.where}: {shown.strip()}\n{wrong}\n")
-            return 1
-    return 0
+            return f"{step.where}: {shown.strip()}\n{wrong}\n"
+    return ""
 
 
 if __name__ == "__main__":
-    sys.exit(take_all(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))
+    for name in sys.argv[1:]:
+        take_page(Path(name))

@@ -17,10 +17,11 @@ from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
 from sodslice.cli import COMMANDS, main
+from tests.command_line import sodslice
 from tests.rasters import scene_with_blobs, write_raster
 
 
-def sodslice(*arguments, cwd) -> subprocess.CompletedProcess[str]:
+def in_a_process(*arguments, cwd) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "sodslice", *map(str, arguments)],
         cwd=cwd,
@@ -39,7 +40,7 @@ def scene(tmp_path):
 def test_run_writes_geojson_beside_the_caller_and_one_line_on_stdout(scene, tmp_path):
     work = tmp_path / "work"
     work.mkdir()
-    done = sodslice("run", scene, "--model", "blobs", cwd=work)
+    done = in_a_process("run", scene, "--model", "blobs", cwd=work)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"{scene}: 2 objects (blob 2) -> scene.geojson [1 tiles, ")
     assert done.stdout.count("\n") == 1
@@ -248,7 +249,7 @@ def test_plan_gives_the_notes_before_it_reads(tmp_path):
 def test_config_is_yaml_that_config_takes(scene, tmp_path):
     done = sodslice("config", cwd=tmp_path)
     values = yaml.safe_load(done.stdout)
-    assert values["overlap"] == 0.2
+    assert (values["tile"], values["overlap"]) == (None, None)
     (tmp_path / "all.yaml").write_text(done.stdout)
     assert (
         sodslice(
@@ -269,7 +270,7 @@ def test_models_info_shows_the_licence_note(tmp_path):
 
 def test_every_command_has_help(tmp_path):
     for name in COMMANDS:
-        done = sodslice(name, "--help", cwd=tmp_path)
+        done = in_a_process(name, "--help", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert len(done.stdout) > 100
 

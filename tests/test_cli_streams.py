@@ -28,7 +28,7 @@ class Trap:
 
 sys.meta_path.insert(0, Trap())
 from sodslice.cli import main
-main(["run", "scene.tif", "-o", "a.json"])
+main(["run", "scene.tif", "-o", "a.json", "--engine", {engine!r}])
 """
 
 needs_full = pytest.mark.skipif(not os.path.exists(FULL), reason=f"there is no {FULL} here")  # noqa: PTH110
@@ -59,14 +59,22 @@ def without_reader(*arguments, cwd) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("module", "seconds"), [("paddle.base.libpaddle", 0.1), ("paddle.distributed", 0)], ids=["C++", "Python"]
+    ("module", "seconds", "engine"),
+    [
+        ("paddle.base.libpaddle", 0.1, "paddle"),
+        ("paddle.distributed", 0, "paddle"),
+        ("openvino", 0, "openvino"),
+    ],
+    ids=["C++", "Python", "openvino"],
 )
 @pytest.mark.parametrize(
     ("sent", "end"), [(signal.SIGINT, (130, "interrupted")), (signal.SIGTERM, (143, ""))]
 )
 @pytest.mark.usefixtures("scene")
-def test_a_signal_while_paddle_is_loaded_ends_the_run_like_any_other(tmp_path, module, seconds, sent, end):
-    trap = TRAP.format(module=module, seconds=seconds, number=int(sent))
+def test_a_signal_while_an_engine_is_loaded_ends_the_run_like_any_other(
+    tmp_path, module, seconds, engine, sent, end
+):
+    trap = TRAP.format(module=module, seconds=seconds, engine=engine, number=int(sent))
     done = subprocess.run(
         [sys.executable, "-c", trap],
         cwd=tmp_path,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 
 import pytest
 
@@ -14,12 +12,8 @@ from sodslice.cli._shared import in_flags
 from sodslice.errors import respell
 from sodslice.jobs import find_scenes
 from sodslice.place.coverage import Coverage
+from tests.command_line import sodslice
 from tests.rasters import scene_with_blobs, write_raster
-
-
-def sodslice(*arguments, cwd, terminal=False) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sodslice", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
 
 
 @pytest.fixture

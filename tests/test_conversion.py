@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache as cache_results
 
 import pytest
 
@@ -39,8 +40,13 @@ def exports(monkeypatch):
 
 
 def checkpoint(path, config, metadata=None):
-    save_safetensors(lively(config), path, metadata)
+    save_safetensors(built(config), path, metadata)
     return path
+
+
+@cache_results
+def built(config):
+    return lively(config)
 
 
 @pytest.fixture
@@ -76,7 +82,7 @@ def test_the_cache_goes_by_content_not_by_name(tiny, exports, tmp_path):
     copy = tmp_path / "other name.safetensors"
     shutil.copy(tiny, copy)
     assert converted_folder(copy, input_size=(64, 64)) == first
-    save_safetensors(lively(TINY), tiny, {"gsd_m": 1})
+    save_safetensors(built(TINY), tiny, {"gsd_m": 1})
     assert converted_folder(tiny, input_size=(64, 64)) != first
     assert len(exports) == 2
 

@@ -23,17 +23,20 @@ from sodslice.cli import COMMANDS, group
 from sodslice.settings import load_options
 from sodslice.training.settings import load_training
 from tests.page_files import prepare
-from tests.page_process import Page, parse
+from tests.page_process import SAID, STEPS, Page, parse
 from tests.pages import PAGES, ROOT, Step, inline_code, steps_of
 
-NOT_RUN = ["train", "demo"]
-"""Commands that take too long here: notebooks/03-own-model.ipynb trains, tests/test_demo.py runs the demo."""
+NOT_RUN = ["train", "demo", "bench"]
+"""Commands that take too long here: notebooks/03-own-model.ipynb trains, tests/test_demo.py runs the demo,
+tests/test_report_speed.py measures."""
 
 BROUGHT = ["PP-YOLOE_plus_SOD-L_pretrained.pdparams", "hard.json"]
 """Files that readers must bring; commands with them are parsed and not run."""
 
 OTHER_FLAGS = {"--devices", "--nproc_per_node"}
 """Flags that pages name of programs of others."""
+
+READERS = 2
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PATH = re.compile(r"(?<![\w/.~-])(?:docs|tests|benchmarks|configs|notebooks|sodslice)/[\w./-]+")
@@ -61,37 +64,46 @@ TYPED = [page for page in PAGES if any(s.kind in ("sodslice", "python code") for
 
 
 @pytest.fixture(scope="module")
-def said(request, prepared) -> Iterator[dict[Path, Future[str]]]:
-    """What a reader of each page that is tested runs into: a process a page, two at a time."""
+def said(request, prepared) -> Iterator[dict[Path, Future[dict[str, str]]]]:
+    """What a reader of each page that is tested runs into: two processes share the pages."""
     calls = [getattr(item, "callspec", None) for item in request.session.items if item.path == Path(__file__)]
     pages = [call.params["page"] for call in calls if call and "page" in call.params]
-    with ThreadPoolExecutor(2) as readers:
-        yield {page: readers.submit(_read, page, prepared) for page in pages}
+    with ThreadPoolExecutor(READERS) as readers:
+        shares = [pages[first::READERS] for first in range(READERS)]
+        reading = [readers.submit(_read, share, prepared) for share in shares]
+        yield {page: read for share, read in zip(shares, reading, strict=True) for page in share}
 
 
-def _read(page: Path, prepared: Path) -> str:
-    folder = prepared.with_name(f"{prepared.name}-{page.stem}")
-    shutil.copytree(prepared, folder)
-    steps = [asdict(step) for step in steps_of(page) if step.kind in ("sodslice", "python code")]
-    given = folder / ".steps.json"
-    given.write_text(json.dumps({"steps": steps, "not_run": NOT_RUN, "brought": BROUGHT}))
-    command = [sys.executable, "-m", "tests.page_process", str(given)]
-    own = {"PYTHONPATH": str(ROOT), "SODSLICE_CACHE": str(folder / ".cache"), "OMP_NUM_THREADS": "1"}
+def _read(pages: list[Path], prepared: Path) -> dict[str, str]:
+    """By the name of a page, what does not work on it; "" if all does."""
+    folders = {page.stem: _steps_laid_out(page, prepared) for page in pages}
+    command = [sys.executable, "-m", "tests.page_process", *map(str, folders.values())]
     done = subprocess.run(
         command,
-        cwd=folder,
+        cwd=prepared,
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, **own},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         timeout=600,
     )
-    return done.stderr if done.returncode else ""
+    said = {name: folder / SAID for name, folder in folders.items()}
+    return {name: file.read_text() if file.exists() else done.stderr for name, file in said.items()}
+
+
+def _steps_laid_out(page: Path, prepared: Path) -> Path:
+    """A folder of a page's own, with all files and its steps."""
+    folder = prepared.with_name(f"{prepared.name}-{page.stem}")
+    shutil.copytree(prepared, folder)
+    steps = [asdict(step) for step in steps_of(page) if step.kind in ("sodslice", "python code")]
+    given = {"steps": steps, "not_run": NOT_RUN, "brought": BROUGHT}
+    (folder / STEPS).write_text(json.dumps(given))
+    return folder
 
 
 @pytest.mark.parametrize("page", TYPED, ids=names(TYPED))
 def test_what_a_page_tells_to_type_works(page, said):
-    wrong = said[page].result()
+    wrong = said[page].result()[page.stem]
     assert not wrong, wrong
 
 

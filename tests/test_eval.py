@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import signal
 import subprocess
 import sys
 
@@ -10,7 +8,6 @@ import numpy as np
 import pytest
 
 from sodslice import run
-from sodslice.cli import main
 from tests.rasters import scene_with_blobs, write_raster
 
 CORNERS = [(20, 30), (250, 150), (100, 90), (180, 20)]
@@ -38,24 +35,6 @@ def folder(tmp_path):
     )
     coco(tmp_path / "truth.json", [*CORNERS[:3], (60, 150)])
     return tmp_path
-
-
-@pytest.fixture
-def evaluate(capsys):
-    """Run `sodslice eval` in this process; gives exit code, stdout and stderr."""
-    logger, on_terminate = logging.getLogger("sodslice"), signal.getsignal(signal.SIGTERM)
-    before = logger.handlers[:], logger.propagate, logger.level
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as done:
-            main(["eval", *map(str, arguments)])
-        printed = capsys.readouterr()
-        return done.value.code or 0, printed.out, printed.err
-
-    yield call
-    logger.handlers[:], logger.propagate = before[:2]
-    logger.setLevel(before[2])
-    signal.signal(signal.SIGTERM, on_terminate)
 
 
 @pytest.mark.parametrize("name", ["run.json", "run.geojson"])

@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import json
-import logging
-import signal
 import unicodedata
+from functools import partial
 
 import numpy as np
 import pytest
 import rasterio
 
-from sodslice.cli import main
-
 BOX = [30, 40, 40, 20]
 
 
 @pytest.fixture
-def evaluate(capsys):
-    """Run `sodslice eval` in this process; gives exit code, stdout and stderr."""
-    logger, on_terminate = logging.getLogger("sodslice"), signal.getsignal(signal.SIGTERM)
-    before = logger.handlers[:], logger.propagate, logger.level
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as done:
-            main(["eval", "--model", "blobs", *map(str, arguments)])
-        printed = capsys.readouterr()
-        return done.value.code or 0, printed.out, printed.err
-
-    yield call
-    logger.handlers[:], logger.propagate = before[:2]
-    logger.setLevel(before[2])
-    signal.signal(signal.SIGTERM, on_terminate)
+def evaluate(evaluate):
+    """`sodslice eval --model blobs`, else as everywhere."""
+    return partial(evaluate, "--model", "blobs")
 
 
 @pytest.fixture

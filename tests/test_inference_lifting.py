@@ -18,6 +18,12 @@ from tests.dense_models import dots, export_cells, export_legacy_cells
 from tests.tiny_models import PERMUTE, export_bright_box
 
 
+@pytest.fixture(scope="module")
+def default():
+    """The default model, loaded once."""
+    return load_model("vehicle-t", device="cpu")
+
+
 def counts_of(result) -> tuple[int, int]:
     return result.provenance.counts.saturated, result.provenance.counts.cut_short
 
@@ -130,21 +136,21 @@ def test_a_graph_with_more_classes_than_names_is_refused_before_a_tile_is_read(t
     assert load_model(folder, device="cpu").info.class_names == ("one", "two", "three")
 
 
-def test_noise_below_the_threshold_is_neither_kept_in_full_nor_counted():
+def test_noise_below_the_threshold_is_neither_kept_in_full_nor_counted(default):
     rng = np.random.default_rng(0)
-    result = run(rng.integers(0, 256, (1024, 1024, 3), dtype=np.uint8), options={"tile": 1024})
+    noise = rng.integers(0, 256, (1024, 1024, 3), dtype=np.uint8)
+    result = run(noise, model=default, options={"tile": 1024})
     assert counts_of(result) == (0, 0)
-    detector = load_model("vehicle-t", device="cpu")
-    (look,) = detector.look_down_to(rng.integers(0, 256, (1, 1024, 1024, 3), dtype=np.uint8), 0.1)
+    (look,) = default.look_down_to(rng.integers(0, 256, (1, 1024, 1024, 3), dtype=np.uint8), 0.1)
     assert len(look.found) == 500
     assert 0.01 < look.whole_from <= 0.1
 
 
-def test_a_low_threshold_has_all_that_lies_above_it():
+def test_a_low_threshold_has_all_that_lies_above_it(default):
     pixels = np.random.default_rng(0).integers(0, 256, (1024, 1024, 3), dtype=np.uint8)
-    options = {"tile": 1024, "device": "cpu", "merge": "none"}
-    low = run(pixels, options=options | {"threshold": 0.02})
-    floor = run(pixels, options=options | {"threshold": 0.01})
+    options = {"tile": 1024, "merge": "none"}
+    low = run(pixels, model=default, options=options | {"threshold": 0.02})
+    floor = run(pixels, model=default, options=options | {"threshold": 0.01})
     assert len(low) > 5000
     assert counts_of(low) == counts_of(floor) == (0, 0)
     assert int((floor.detections.scores >= np.float32(0.02)).sum()) == len(low)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sodslice import SodsliceError
+from sodslice.errors import ModelError
 from sodslice.inference import Preprocess
 from tests.tiny_models import PERMUTE
 
@@ -30,17 +30,73 @@ def test_tiles_of_odd_size_are_padded_to_the_stride():
     assert images[:, :, 50:].max() == 0
 
 
+MEAN = {"type": "NormalizeImage", "mean": [0.5] * 3, "std": [0.2] * 3}
+LEVELS = r"NormalizeImage needs three numbers each as mean and std, none of std 0, got .*"
+SIDES = r"Resize needs a target_size \[height, width\] in pixels, from 1 to 65536, got "
+STRETCH = {"type": "Resize", "target_size": [64, 64]}
+INTERP = "Resize knows interp 0 nearest, 1 linear, 2 cubic, 3 area, 4 lanczos, got "
+FILL = "Pad needs a level from 0 to 255, or three, as fill_value, got "
+
+
 @pytest.mark.parametrize(
     ("operation", "words"),
     [
         ({"type": "Reszie"}, r"'Reszie', known are .* \(did you mean 'Resize'\?\)"),
-        ({"type": "Resize"}, r"Resize needs a target_size \[height, width\] in pixels, got None"),
-        ({"type": "Resize", "target_size": [64, 64], "interp": 9}, "Resize knows interp 0 nearest"),
+        ({"type": "Resize"}, f"{SIDES}None"),
+        (STRETCH | {"target_size": [1]}, rf"{SIDES}\[1\]"),
+        (STRETCH | {"target_size": ["64", "64"]}, rf"{SIDES}\['64', '64'\]"),
+        (STRETCH | {"target_size": [64, 0]}, rf"{SIDES}\[64, 0\]"),
+        (STRETCH | {"target_size": True}, f"{SIDES}True"),
+        (STRETCH | {"interp": 9}, f"{INTERP}9"),
+        (STRETCH | {"interp": "cubic"}, "Resize.interp must be a whole number, got 'cubic'"),
+        (STRETCH | {"interp": True}, "Resize.interp must be a whole number, got True"),
+        (STRETCH | {"keep_ratio": "no"}, "Resize.keep_ratio must be true or false, got 'no'"),
+        ({"type": "NormalizeImage", "mean": [0, 0, 0]}, rf"{LEVELS}\[0, 0, 0\] and None"),
+        (MEAN | {"mean": [0.5, 0.5]}, LEVELS),
+        (MEAN | {"mean": ["0.5"] * 3}, LEVELS),
+        (MEAN | {"mean": "?"}, LEVELS),
+        (MEAN | {"mean": [[0.5]] * 3}, LEVELS),
+        (MEAN | {"std": [0.2, 0, 0.2]}, LEVELS),
+        (MEAN | {"std": [0.2, float("nan"), 0.2]}, LEVELS),
+        (MEAN | {"std": 10**400}, LEVELS),
+        (MEAN | {"std": True}, LEVELS),
+        (
+            MEAN | {"norm_type": "mean-std"},
+            "NormalizeImage knows norm_type mean_std and none, got 'mean-std'",
+        ),
+        (MEAN | {"is_scale": 1}, "NormalizeImage.is_scale must be true or false, got 1"),
+        ({"type": "PadStride", "stride": "x"}, "PadStride.stride must be a whole number, got 'x'"),
+        (
+            {"type": "PadStride", "stride": -32},
+            "PadStride needs a stride in pixels, from 0 to 65536, got -32",
+        ),
+        ({"type": "Pad", "size_divisor": "q"}, "Pad.size_divisor must be a whole number, got 'q'"),
+        ({"type": "Pad", "size": [64]}, r"Pad needs a size \[height, width\] in pixels, .* got \[64\]"),
+        ({"type": "Pad", "fill_value": 300}, f"{FILL}300"),
+        ({"type": "Pad", "fill_value": 300.0}, f"{FILL}300.0"),
+        ({"type": "Pad", "fill_value": [1, 2]}, rf"{FILL}\[1, 2\]"),
+        ({"type": "Pad", "fill_value": "grey"}, f"{FILL}'grey'"),
     ],
 )
-def test_preprocessing_that_cannot_be_obeyed_is_refused(operation, words):
-    with pytest.raises(SodsliceError, match=words):
+def test_preprocessing_that_cannot_be_obeyed_is_refused_when_it_is_read(operation, words):
+    with pytest.raises(ModelError, match=words) as caught:
         Preprocess((operation,))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_refusal_says_what_to_do():
+    with pytest.raises(ModelError) as caught:
+        Preprocess((MEAN | {"is_scale": "yes"},))
+    assert str(caught.value) == (
+        "the model asks for preprocessing that cannot be done: "
+        "NormalizeImage.is_scale must be true or false, got 'yes'; correct the model's yml"
+    )
+
+
+def test_means_are_not_asked_for_where_they_are_not_used():
+    scaled = {"type": "NormalizeImage", "norm_type": "none", "mean": None, "std": [0, 0, 0]}
+    images, _ = Preprocess((scaled,), stride=1)(np.full((1, 2, 2, 3), 51, np.uint8))
+    np.testing.assert_allclose(images, 0.2)
 
 
 def tiles(height: int, width: int, count: int = 2, seed: int = 0) -> np.ndarray:
@@ -129,6 +185,12 @@ def test_a_tile_that_keeps_its_ratio_fits_the_target_and_touches_one_side(height
     np.testing.assert_allclose(images.shape[2:], (height * down, width * across), atol=0.5 + 1e-9)
 
 
+def test_a_tile_that_is_a_line_keeps_a_pixel_of_its_height():
+    images, scale = Preprocess(({"type": "Resize", "target_size": [16, 16]}, PERMUTE))(tiles(2, 320, 1))
+    assert images.shape == (1, 3, 1, 16)
+    assert scale == (0.05, 0.05)
+
+
 def test_a_tile_at_its_target_is_left_alone():
     pixels = tiles(64, 96)
     for ratio in (True, False):
@@ -163,19 +225,11 @@ def test_what_is_done_to_tiles_is_said_in_words(operations, size, words):
 @pytest.mark.parametrize(
     ("operation", "message"),
     [
-        (
-            {"type": "NormalizeImage", "mean": [0, 0, 0]},
-            "NormalizeImage needs three numbers each as mean and std",
-        ),
-        (
-            {"type": "NormalizeImage", "mean": "?", "std": 1},
-            "NormalizeImage needs three numbers each as mean and std",
-        ),
         ({"type": "Pad", "size": [64, 64]}, "the model pads to 64 x 64, but its image is 96 x 70"),
         ({"type": "Pad", "size": [96, 64]}, "the model pads to 64 x 96, but its image is 96 x 70"),
     ],
 )
-def test_steps_that_cannot_be_taken_are_refused(operation, message):
-    with pytest.raises(SodsliceError) as caught:
+def test_a_tile_that_is_larger_than_what_it_is_padded_to_is_refused(operation, message):
+    with pytest.raises(ModelError) as caught:
         Preprocess((operation,))(tiles(70, 96))
     assert str(caught.value).startswith(message)

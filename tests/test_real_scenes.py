@@ -37,6 +37,7 @@ def ap50(result: Path, truth: Path) -> float:
             )
         evaluation = COCOeval(coco, coco.loadRes(rows), "bbox")
         evaluation.params.maxDets = [len(rows)]
+        evaluation.params.iouThrs = np.array([0.5])
         evaluation.evaluate()
         evaluation.accumulate()
     return float(evaluation.eval["precision"][0, :, 0, 0, 0].mean())
@@ -44,12 +45,12 @@ def ap50(result: Path, truth: Path) -> float:
 
 @pytest.fixture(scope="module")
 def madison(shared, tmp_path_factory):
-    """The mosaic's results at tile 640 and 1024, as files."""
+    """The mosaic's results at tile 640 and 1024, and with fitted tiles, as files."""
     folder = tmp_path_factory.mktemp("madison")
-    for tile in (640, 1024):
+    for tile, overlap in ((640, 0.2), (1024, 0.2), ("auto", "auto")):
         run(
             shared / "data/scenes/madison_mosaic.tif",
-            options={"tile": tile, "overlap": 0.2, "threshold": 0.01},
+            options={"tile": tile, "overlap": overlap, "threshold": 0.01},
             output=[folder / f"{tile}.json", folder / f"{tile}.geojson"],
         )
     return folder
@@ -60,6 +61,7 @@ def test_ap50_on_the_mosaic(madison, shared):
     at_640, at_1024 = (ap50(madison / f"{tile}.json", truth) for tile in (640, 1024))
     assert at_640 >= 0.88
     assert abs(at_640 - at_1024) <= 0.02
+    assert ap50(madison / "auto.json", truth) >= at_1024 - 0.001
 
 
 def test_every_polygon_is_its_own_bbox_through_affine_and_crs(madison):

@@ -29,6 +29,22 @@ def test_a_plan_counts_tiles_and_says_what_is_looked_at(tmp_path):
     assert part["batches"] == "4 of 1"
 
 
+def test_a_plan_says_how_often_pixels_go_through_the_model(tmp_path):
+    path = write_raster(tmp_path / "a.tif", scene_with_blobs(800, 600, [(5, 5)]))
+    assert rows_of(path, tile=200, overlap=100)["pixels"] == "1.4 Mpx through the model, 2.92 x the scene"
+    part = rows_of(path, tile=200, overlap=0, window=(200, 200, 300, 100))
+    assert part["pixels"] == "0.1 Mpx through the model, 2.67 x what is asked for"
+    padded = dict(estimated(path).rows())
+    assert padded["pixels"] == "0.5 Mpx through the model, 1.01 x the scene"
+
+
+def test_a_plan_says_what_another_overlap_would_save(tmp_path):
+    path = write_raster(tmp_path / "a.tif", scene_with_blobs(4000, 3000, [(5, 5)]))
+    words = "fewer tiles at an overlap of 128 pixels, which the model's objects need"
+    assert rows_of(path, tile=800, overlap=0.5)["saving"] == f"52% {words}"
+    assert "saving" not in rows_of(path)
+
+
 def test_a_plan_at_another_gsd_says_how_large_the_scene_is_seen(tmp_path):
     path = write_raster(tmp_path / "a.tif", scene_with_blobs(800, 600, [(5, 5)]))
     assert rows_of(path, gsd=1.0)["ground"] == "1 m per pixel, seen at 400 x 300 pixels"

@@ -100,6 +100,34 @@ def test_tiles_that_were_cut_short_are_those_in_which_the_model_stopped_above_th
     assert Seen(1).cut_short(0.0) == 0
 
 
+def test_a_tile_that_was_cut_short_keeps_its_own_score_whoever_sees_it_again():
+    seen = Seen(3)
+    rows = table([[0, 0, 4, 4]], [0.9])
+    again = [tile_record(0, rows), full_record(0, 0.2), full_record(1, 0.2), tile_record(1, rows)]
+    for record in [full_record(0, 0.7), tile_record(0, rows), tile_record(1, rows), full_record(1, 0.7)]:
+        seen.take(record)
+    for record in again:
+        seen.take(record)
+    assert seen.whole_from.tolist() == np.array([0.7, 0.7, 0], np.float32).tolist()
+    seen.take(full_record(2, 0.2))
+    seen.take(failed_record(2, "cut short"))
+    seen.take(full_record(2, 0.4))
+    seen.take(tile_record(2, rows))
+    assert seen.cut_short(0.3) == 3
+
+
+def test_tiles_that_failed_are_open_again_and_their_failures_forgotten():
+    seen = Seen(4)
+    seen.take(failed_record(0, "cut short"))
+    seen.take(failed_record(3, "of another part"))
+    seen.take(empty_record(1))
+    assert seen.reopen(np.array([2, 1, 0])).tolist() == [2, 0]
+    assert [seen.count(state) for state in (UNKNOWN, READ, EMPTY, FAILED)] == [2, 0, 1, 1]
+    assert seen.failures == {3: "of another part"}
+    seen.take(empty_record(0))
+    assert (seen.settled, seen.count(UNKNOWN)) == (2, 1)
+
+
 def test_failed_tiles_are_listed_and_have_no_say():
     plan = planned(128, tile=64, overlap=0, on_error="skip", threshold=0.0)
     seen = Seen(4)

@@ -17,6 +17,7 @@ from sodslice import ArrayScene, BlobDetector, RunPlan, SodsliceError, execute, 
 from sodslice.place.areas import Area
 from sodslice.place.georef import GeoRef
 from sodslice.results import write
+from sodslice.running import Here
 from sodslice.scene.layout import ReadingPlan
 from sodslice.tables.tiles import Grid
 from tests.rasters import scene_with_blobs, write_raster
@@ -217,9 +218,15 @@ def test_a_plan_of_an_array_or_an_object_says_what_it_lacks(tmp_path, scene):
         pass
 
     plan = make_plan(scene, model=Mine())
-    with pytest.raises(SodsliceError, match="is an object that only the process which made the plan has"):
+    with pytest.raises(SodsliceError) as caught:
         execute(plan, tmp_path / "a.raw")
+    assert str(caught.value) == (
+        f"the model {plan.model.word} is an object that only the process which made the plan has; "
+        "execute it with hands that hold it: `Here(scene=..., detector=...)`"
+    )
     assert not (tmp_path / "a.raw").exists()
+    store = execute(plan, tmp_path / "a.raw", hands=Here(detector=Mine()))
+    assert finish(plan, [store]).detections == run(scene, model="blobs").detections
 
 
 def test_the_store_is_never_the_scene(tmp_path, scene):
@@ -234,6 +241,29 @@ def test_equal_settings_give_equal_hashes_and_what_changes_no_result_changes_no_
     assert make_plan(scene, model="blobs", options={"tile": 64, "readers": 7}).sha256 == plan.sha256
     for other in ({"tile": 96}, {"tile": 64, "threshold": 0.9}, {"tile": 64, "min_size": 2}):
         assert make_plan(scene, model="blobs", options=other).sha256 != plan.sha256
+
+
+def test_a_run_is_restricted_once_and_what_follows_from_that_does_not_travel(scene, monkeypatch):
+    from sodslice.running import plan as home
+    from sodslice.running import planning
+
+    calls = []
+    for module in (home, planning):
+        actual = module.restrict
+        monkeypatch.setattr(module, "restrict", lambda *a, f=actual, **k: calls.append(a) or f(*a, **k))
+    options = {"aoi": f"SRID=32632;{AREA}", "tile": 64}
+    run(scene, model="blobs", options=options)
+    assert len(calls) == 1
+    plan = make_plan(scene, model="blobs", options=options)
+    travelled = pickle.loads(pickle.dumps(plan))
+    before = pickle.dumps(travelled)
+    assert len(calls) == 2
+    everywhere = np.random.default_rng(0).uniform(0, 800, (500, 2))
+    assert np.array_equal(travelled.within.holds(everywhere), plan.within.holds(everywhere))
+    assert len(calls) == 3
+    assert pickle.dumps(travelled) == before
+    assert b"Restriction" not in before
+    assert b"Restriction" not in pickle.dumps(plan)
 
 
 def test_an_area_travels_with_the_plan(tmp_path, scene):

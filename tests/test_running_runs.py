@@ -76,11 +76,18 @@ def town():
     return ArrayScene(render(spec))
 
 
+TOWN = {"tile": 320, "threshold": 0.3, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def found_in_town(town):
+    return run(town, options=TOWN | {"batch": 1, "readers": 2}).detections
+
+
 @pytest.mark.parametrize(("batch", "readers"), [(1, 1), (1, 4), (2, 2), (5, 1), (5, 4)])
-def test_boxes_do_not_depend_on_batch_and_readers(town, batch, readers):
-    settings = {"tile": 320, "threshold": 0.3, "device": "cpu"}
-    one = run(town, options=settings | {"batch": 1, "readers": 2}).detections
-    other = run(town, options=settings | {"batch": batch, "readers": readers}).detections
+def test_boxes_do_not_depend_on_batch_and_readers(town, found_in_town, batch, readers):
+    one = found_in_town
+    other = run(town, options=TOWN | {"batch": batch, "readers": readers}).detections
     sure, found = one[one.scores > 0.301], other[other.scores > 0.301]
     assert len(sure) > 3
     assert len(sure) == len(found)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sodslice import RunPlan, SodsliceError, load_result, make_plan, run, write
+from sodslice import RunPlan, SodsliceError, load_result, make_plan, open_scene, run, write
 from sodslice.errors import GeoRefError, OptionError, SceneError
 from sodslice.inference import BlobDetector, ModelInfo, read_folder
 from sodslice.jobs import JobEvents, run_many
@@ -256,10 +256,19 @@ def test_what_is_said_of_the_scale(info, facts, words):
     assert "try" not in "".join(notes) or told["own_gsd"] < 2
 
 
-def test_the_note_where_metres_are_not_known_is_in_the_plan():
-    notes = make_plan(blobs(), model=Trained(object_px=(16.0, 60.0))).notes
-    assert "the model expects objects of 16 to 60 px" in notes[-1]
-    assert make_plan(blobs(), model=Trained(object_px=(16.0, 60.0)), options={"scale": 0.5}).notes == ()
+def test_the_note_where_metres_are_not_known_is_in_the_plan(tmp_path):
+    photo, model = write_photo(tmp_path / "a.jpg", blobs(), xmp=""), Trained(object_px=(16.0, 60.0))
+    for scene in (photo, open_scene(photo)):
+        notes = make_plan(scene, model=model).notes
+        assert "the model expects objects of 16 to 60 px" in notes[-1]
+        scaled = make_plan(scene, model=model, options={"scale": 0.5}).notes
+        assert not any("expects objects" in note for note in scaled)
+
+
+def test_who_gives_pixels_knows_what_they_show():
+    model = Trained(object_px=(16.0, 60.0))
+    assert make_plan(blobs(), model=model).notes == ()
+    assert make_plan(ArrayScene(blobs()), model=model).notes == ()
 
 
 def test_a_satellite_raster_is_told_that_nothing_can_be_seen_there():
@@ -270,10 +279,11 @@ def test_a_satellite_raster_is_told_that_nothing_can_be_seen_there():
     assert "try" not in notes[-1]
 
 
-def test_the_shipped_model_says_which_sizes_it_knows():
+def test_the_shipped_model_says_which_sizes_it_knows(tmp_path):
     info = read_folder(MODELS["vehicle-t"].folder).info
     assert info.object_px == (16.0, 60.0)
-    assert "16 to 60 px" in make_plan(blobs()).notes[-1]
+    photo = write_photo(tmp_path / "a.jpg", blobs(), xmp="")
+    assert "16 to 60 px" in make_plan(photo).notes[-1]
 
 
 @pytest.mark.shared

@@ -27,6 +27,23 @@ def test_every_setting_has_help_that_ends_like_a_sentence():
         assert known.help.rstrip().endswith((".", "...")) or "," in known.help
 
 
+@pytest.mark.parametrize(
+    ("spelling", "read", "plain"),
+    [
+        ("640", 640, 640),
+        ("1568x1440", (1568, 1440), "1568x1440"),
+        ([1568, 1440], (1568, 1440), "1568x1440"),
+        ("640x640", 640, 640),
+        ("auto", None, None),
+    ],
+)
+def test_a_tile_is_a_side_or_two(spelling, read, plain):
+    options = options_of(tile=spelling, overlap="auto")
+    assert (options.coverage.tile, options.as_dict()["tile"]) == (read, plain)
+    assert options.coverage.overlap is options.as_dict()["overlap"] is None
+    assert Options.from_mapping(options.as_dict()) == options
+
+
 def test_as_dict_and_back_is_the_identity():
     options = Options.from_mapping(
         {"tile": 640, "threshold": ["0.3", "car=0.5"], "classes": "car,van", "bands": "4,3,2"}
@@ -56,6 +73,8 @@ def test_classes_by_name_and_id():
     [
         ({"tile": 16}, "`tile` must be a whole number from 32, got 16"),
         ({"tile": "big"}, "`tile` must be a whole number from 32, got 'big'"),
+        ({"tile": "640x8"}, "`tile` must be width x height in whole pixels from 32, as 1568x1440, got '640"),
+        ({"tile": [640, 640, 640]}, "`tile` must be width x height in whole pixels from 32"),
         (
             {"overlap": -1},
             r"`overlap` must be a share from 0 to below 1 \(or to below 100%\), "

@@ -9,19 +9,7 @@ from hypothesis import given, settings
 
 from sodslice.synthetic import homes
 from sodslice.synthetic.sketch import DrawingLayer, Material, PlotFrame
-from tests.drawn_plots import (
-    SUN,
-    assert_all_inside,
-    assert_fewer_are_a_part_of_more,
-    assert_moves_with_its_plot,
-    assert_parked_in_the_open,
-    assert_same_drawing,
-    drawn,
-    filled,
-    frames,
-    in_own_metres,
-    seeds,
-)
+from tests.drawn_plots import EVERY_LAW, SUN, assert_all_inside, drawn, filled, frames, in_own_metres, seeds
 
 
 def houses(sketch, frame, dice):
@@ -43,31 +31,11 @@ def test_everything_is_inside_the_plot(draw, frame, seed):
 
 
 @BOTH
+@EVERY_LAW
 @settings(max_examples=20, deadline=None)
 @given(frame=frames(), seed=seeds)
-def test_vehicles_stand_in_the_open_and_beside_each_other(draw, frame, seed):
-    assert_parked_in_the_open(drawn(draw, frame, seed), seed)
-
-
-@BOTH
-@settings(max_examples=10, deadline=None)
-@given(frame=frames(), seed=seeds)
-def test_fewer_vehicles_are_a_part_of_more(draw, frame, seed):
-    assert_fewer_are_a_part_of_more(drawn(draw, frame, seed), seed)
-
-
-@BOTH
-@settings(max_examples=10, deadline=None)
-@given(frame=frames(), seed=seeds)
-def test_equal_dice_are_an_equal_drawing(draw, frame, seed):
-    assert_same_drawing(drawn(draw, frame, seed), drawn(draw, frame, seed))
-
-
-@BOTH
-@settings(max_examples=15, deadline=None)
-@given(frame=frames(), seed=seeds)
-def test_what_a_plot_holds_does_not_depend_on_where_it_lies(draw, frame, seed):
-    assert_moves_with_its_plot(draw, frame, seed)
+def test_what_holds_of_every_plot(draw, law, frame, seed):
+    law(draw, frame, seed)
 
 
 @BOTH

@@ -11,11 +11,8 @@ from sodslice.synthetic.parking import AISLE_M, BAY_DEPTH_M, parking
 from sodslice.synthetic.sketch import DrawingLayer, Material, PlotFrame
 from tests.drawn_plots import (
     BUMPERS_M,
+    EVERY_LAW,
     assert_all_inside,
-    assert_fewer_are_a_part_of_more,
-    assert_moves_with_its_plot,
-    assert_parked_in_the_open,
-    assert_same_drawing,
     drawn,
     filled,
     frames,
@@ -34,28 +31,11 @@ def test_everything_is_inside_the_frame(frame, seed):
     assert_all_inside(drawn(parking, frame, seed), frame, slack=2 * BUMPERS_M)
 
 
+@EVERY_LAW
 @settings(max_examples=25, deadline=None)
 @given(frame=any_frames, seed=seeds)
-def test_vehicles_stand_beside_each_other_and_not_on_islands(frame, seed):
-    assert_parked_in_the_open(drawn(parking, frame, seed), seed)
-
-
-@settings(max_examples=15, deadline=None)
-@given(frame=any_frames, seed=seeds)
-def test_fewer_vehicles_are_a_part_of_more(frame, seed):
-    assert_fewer_are_a_part_of_more(drawn(parking, frame, seed), seed)
-
-
-@settings(max_examples=15, deadline=None)
-@given(frame=any_frames, seed=seeds)
-def test_equal_dice_are_an_equal_drawing(frame, seed):
-    assert_same_drawing(drawn(parking, frame, seed), drawn(parking, frame, seed))
-
-
-@settings(max_examples=20, deadline=None)
-@given(frame=any_frames, seed=seeds)
-def test_what_a_car_park_holds_does_not_depend_on_where_it_lies(frame, seed):
-    assert_moves_with_its_plot(parking, frame, seed)
+def test_what_holds_of_every_plot_holds_of_car_parks(law, frame, seed):
+    law(parking, frame, seed)
 
 
 @settings(max_examples=25, deadline=None)

@@ -8,19 +8,7 @@ from hypothesis import given, settings
 
 from sodslice.synthetic import trades
 from sodslice.synthetic.sketch import DrawingLayer, Material, PlotFrame
-from tests.drawn_plots import (
-    SUN,
-    assert_all_inside,
-    assert_fewer_are_a_part_of_more,
-    assert_moves_with_its_plot,
-    assert_parked_in_the_open,
-    assert_same_drawing,
-    drawn,
-    filled,
-    frames,
-    parked,
-    seeds,
-)
+from tests.drawn_plots import EVERY_LAW, SUN, assert_all_inside, drawn, filled, frames, parked, seeds
 
 
 def shop(sketch, frame, dice):
@@ -49,31 +37,11 @@ def test_everything_is_inside_the_plot(draw, frame, seed):
 
 
 @ALL
+@EVERY_LAW
 @settings(max_examples=15, deadline=None)
 @given(frame=plots, seed=seeds)
-def test_vehicles_stand_in_the_open_and_beside_each_other(draw, frame, seed):
-    assert_parked_in_the_open(drawn(draw, frame, seed), seed)
-
-
-@ALL
-@settings(max_examples=10, deadline=None)
-@given(frame=plots, seed=seeds)
-def test_fewer_vehicles_are_a_part_of_more(draw, frame, seed):
-    assert_fewer_are_a_part_of_more(drawn(draw, frame, seed), seed)
-
-
-@ALL
-@settings(max_examples=10, deadline=None)
-@given(frame=plots, seed=seeds)
-def test_equal_dice_are_an_equal_drawing(draw, frame, seed):
-    assert_same_drawing(drawn(draw, frame, seed), drawn(draw, frame, seed))
-
-
-@ALL
-@settings(max_examples=10, deadline=None)
-@given(frame=plots, seed=seeds)
-def test_what_a_plot_holds_does_not_depend_on_where_it_lies(draw, frame, seed):
-    assert_moves_with_its_plot(draw, frame, seed)
+def test_what_holds_of_every_plot(draw, law, frame, seed):
+    law(draw, frame, seed)
 
 
 @ALL

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sodslice import SodsliceError, plan_tiles
-from sodslice.tables.tiles import overlap_px
+from sodslice.tables.tiles import Grid, overlap_px
 
 sizes = st.integers(1, 1500)
 tile_sides = st.integers(32, 700)
@@ -30,6 +30,21 @@ def test_the_grid_equals_sahis(width, height, tile, overlap):
     tiles = plan_tiles(width, height, tile=tile, overlap=overlap)
     assert [[t.x, t.y, t.x + t.width, t.y + t.height] for t in tiles] == expected
     assert [t.id for t in tiles] == list(range(len(tiles)))
+
+
+@settings(deadline=None, max_examples=100)
+@given(sizes, sizes, tile_sides, tile_sides, st.integers(0, 31))
+def test_the_grid_of_tiles_that_are_not_square_equals_sahis(width, height, tile, high, overlap):
+    from sahi.slicing import get_slice_bboxes
+
+    shares = {"overlap_width_ratio": (overlap + 0.5) / tile, "overlap_height_ratio": (overlap + 0.5) / high}
+    expected = get_slice_bboxes(height, width, high, tile, auto_slice_resolution=False, **shares)
+    grid = Grid(width, height, tile, overlap, tile_height=high)
+    assert grid.boxes(np.arange(len(grid))).tolist() == expected
+
+
+def test_a_share_is_one_of_the_shorter_side():
+    assert Grid(2000, 2000, 640, 0.2, tile_height=320).strides == (576, 256)
 
 
 @settings(deadline=None, max_examples=100)

@@ -21,6 +21,7 @@ from sodslice.inference.engines.paddle import import_paddle
 import_paddle()
 
 from sodslice.errors import Cancelled, DataError, ModelError, OptionError, OutputError  # noqa: E402
+from sodslice.ppyoloe.config import ARCHITECTURES  # noqa: E402
 from sodslice.ppyoloe.weights import load_network  # noqa: E402
 from sodslice.training.checkpoint import CHECKPOINT, read_checkpoint  # noqa: E402
 from sodslice.training.log import CURVES, read_log  # noqa: E402
@@ -29,10 +30,18 @@ from sodslice.training.optimizer import learning_rate  # noqa: E402
 from sodslice.training.progress import Silence  # noqa: E402
 from sodslice.training.settings import TrainSettings  # noqa: E402
 from sodslice.training.source_settings import SourceSettings  # noqa: E402
+from tests.ppyoloe_weights import TINY_ANY_SIZE  # noqa: E402
 from tests.training_data import write_set  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 COCO = SourceSettings(images="images", annotations="truth.json")
+SHIPPED = "vehicle-t"
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    """A network whose steps take no time, for what holds of any network."""
+    monkeypatch.setitem(ARCHITECTURES, "tiny", TINY_ANY_SIZE)
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +51,7 @@ def data(tmp_path_factory):
 
 def _settings(data, **changes):
     small = {
+        "model": "tiny",
         "data_root": str(data),
         "class_names": ("vehicle",),
         "sources": (COCO,),
@@ -98,7 +108,7 @@ def test_other_seeds_give_other_weights(data, tmp_path):
 
 
 def test_a_training_validates_keeps_the_best_and_draws_its_curves(data, tmp_path):
-    result = train(_settings(data, steps=6, validate_every=3, log_every=2), tmp_path)
+    result = train(_settings(data, model=SHIPPED, steps=6, validate_every=3, log_every=2), tmp_path)
     lines = read_log(tmp_path)
     assert [line["step"] for line in lines if "ap" in line] == [3, 6]
     assert [line["step"] for line in lines if "loss" in line] == [1, 2, 4, 6]
@@ -233,7 +243,7 @@ def test_images_are_looked_through_after_all_that_is_quick_to_check(data, tmp_pa
 
 
 def test_other_classes_than_those_of_the_weights_are_refused_with_what_to_say(data, tmp_path):
-    settings = _settings(data, class_names=("vehicle", "boat"), weights="vehicle-t")
+    settings = _settings(data, model=SHIPPED, class_names=("vehicle", "boat"), weights=SHIPPED)
     with pytest.raises(
         ModelError, match=r"it has other classes: .*in the settings of a training: `new_head: true`"
     ):
@@ -385,6 +395,7 @@ def test_a_network_from_scratch_learns_eight_images_by_heart(data, tmp_path):
     settings = _settings(
         data,
         **plain,
+        model=SHIPPED,
         steps=200,
         batch=4,
         canvas=128,

@@ -192,7 +192,7 @@ def _judge_model(truth: str, how: Comparison, flags: dict[str, Any]) -> Judged:
     else:
         paths = find_images(truths, _folder(truth, flags))
         check_sizes(truths, paths, options.rendering)
-    detector = load_spec(resolve_model(flags["model"], options.inference, tile=options.coverage.tile))
+    detector = load_spec(resolve_model(flags["model"], options.inference, tile=options.coverage.longer_side))
     with progress_bar(quiet=flags["quiet"], unit="image") as progress:
         results = judge(detector, paths, options, progress=progress)
     detector.close()

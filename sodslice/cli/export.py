@@ -1,14 +1,46 @@
-"""`sodslice export`: a checkpoint as a folder that inference engines can run."""
+"""`sodslice export`: a model as a folder that inference engines can run."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sodslice.cli._shared import GroupedCommand, set_up_logging, verbosity_flags
+from sodslice.cli._shared import (
+    GroupedCommand,
+    GroupedOption,
+    gather_options,
+    set_up_logging,
+    verbosity_flags,
+)
+
+if TYPE_CHECKING:
+    from sodslice.ppyoloe.agreement import Agreement
+    from sodslice.ppyoloe.description import ExportSettings
+    from sodslice.ppyoloe.network import Network
+
+OPENVINO, INT8 = "openvino", "openvino-int8"
+
+OF_CHECKPOINTS = (
+    "input_size",
+    "nms",
+    "upsample",
+    "architecture",
+    "classes",
+    "classes_from",
+    "name",
+    "threshold",
+    "gsd",
+    "object_px",
+    "licence",
+)
+"""Flags that say how a network becomes a folder; what is a folder already has all that."""
+
+OF_INT8 = ("calibrate", "calibrate_tiles", "truth", "max_loss", "force", "config")
+"""Flags about calibration."""
 
 
 def _size(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, int] | None:
@@ -22,7 +54,7 @@ def _size(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int,
 
 
 @click.command("export", cls=GroupedCommand)
-@click.argument("checkpoint")
+@click.argument("model")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option(
     "--input-size",
@@ -34,22 +66,21 @@ def _size(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int,
 @click.option(
     "--nms/--raw",
     default=None,
-    help="Suppress overlaps in the graph, or give all anchors.  [default: --nms; --raw for onnx]",
+    help="Suppress overlaps in the graph, or give all anchors.  [default: --nms for paddle, else --raw]",
 )
 @click.option(
     "--upsample",
     type=click.Choice(["safe", "official"]),
-    default="safe",
-    show_default=True,
-    help="`safe` is what oneDNN of Paddle 3.3 can run; `official` is what PaddleDetection writes.",
+    help="`safe` is what oneDNN of Paddle 3.3 can run; `official` is what PaddleDetection writes.  "
+    "[default: safe]",
 )
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["paddle", "onnx"]),
+    type=click.Choice(["paddle", "onnx", OPENVINO, INT8]),
     default="paddle",
     show_default=True,
-    help="`onnx` needs pip install 'sodslice[onnx]'.",
+    help="`openvino-int8` computes with integers, needs --calibrate and pip install 'sodslice[int8]'.",
 )
 @click.option("--architecture", help="S, L, largesize-L or T, where it cannot be told from the tensors.")
 @click.option("--classes", help="Class names in the order of their ids, for example car,truck,bus.")
@@ -71,55 +102,186 @@ def _size(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int,
 )
 @click.option("--licence", help="What may be done with the weights, in a sentence.")
 @click.option("--overwrite", is_flag=True, help="Replace what the folder holds now.")
+@click.option(
+    "--calibrate",
+    cls=GroupedOption,
+    group="With openvino-int8",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="SCENE|FOLDER",
+    help="Scenes like those that the model will see; tiles of them show how large its numbers get.",
+)
+@click.option(
+    "--calibrate-tiles",
+    cls=GroupedOption,
+    group="With openvino-int8",
+    type=click.IntRange(1),
+    help="Tiles to learn from; a third as many more are held out, to compare answers on.  [default: 120]",
+)
+@click.option(
+    "--truth",
+    cls=GroupedOption,
+    group="With openvino-int8",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="COCO or GeoJSON: measure AP before and after on its images, or on the one scene.",
+)
+@click.option(
+    "--max-loss",
+    cls=GroupedOption,
+    group="With openvino-int8",
+    type=click.FloatRange(0),
+    help="Points that may be lost: of AP with --truth, else per cent of boxes that differ.  "
+    "[default: 0.5 of AP, 3 of boxes]",
+)
+@click.option(
+    "--force",
+    cls=GroupedOption,
+    group="With openvino-int8",
+    is_flag=True,
+    help="Write it however much is lost; its card says so.",
+)
+@click.option(
+    "--config",
+    cls=GroupedOption,
+    group="With openvino-int8",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Settings of runs, from a YAML file: tiles are read as these say.",
+)
 @verbosity_flags
-def command(checkpoint: str, output: Path, *, verbose: bool, quiet: bool, **flags: Any) -> None:
-    """Export CHECKPOINT as a folder for inference.
+def command(model: str, output: Path, *, verbose: bool, quiet: bool, **flags: Any) -> None:
+    """Export MODEL as a folder for inference.
 
-    CHECKPOINT is a .safetensors file of `sodslice train`, a .pdparams file of PaddleDetection, or vehicle-t.
-    The exported model is compared with the network before the folder appears.
+    MODEL is a .safetensors file of `sodslice train`, a .pdparams file of PaddleDetection, or vehicle-t; for
+    OpenVINO also an exported folder. The exported model is compared with the network before the folder
+    appears.
     """
     set_up_logging(verbose=verbose, quiet=quiet)
+    _check_flags(flags)
+    if flags["kind"] not in (OPENVINO, INT8):
+        click.echo(_export_checkpoint(model, output, flags))
+    elif _is_folder(model) and not _typed(flags, OF_CHECKPOINTS):
+        click.echo(_export_openvino(model, model, output, flags))
+    else:
+        with TemporaryDirectory(prefix="sodslice-", ignore_cleanup_errors=True) as folder:
+            raw = Path(folder) / "raw"
+            _export_checkpoint(model, raw, {**flags, "kind": "onnx"})
+            click.echo(_export_openvino(model, str(raw), output, flags))
+
+
+def _check_flags(flags: dict[str, Any]) -> None:
+    """Refuse flags that the format has no use for.
+
+    Raises:
+        UsageError: there are some, or one is missing.
+    """
+    if flags["kind"] == INT8 and not flags["calibrate"]:
+        raise click.UsageError(f"--format {INT8} learns from tiles; name scenes with --calibrate")
+    needless = _typed(flags, OF_INT8) if flags["kind"] != INT8 else []
+    if needless:
+        raise click.UsageError(f"{needless[0]} is for --format {INT8}")
+    if flags["kind"] in (OPENVINO, INT8) and flags["nms"]:
+        raise click.UsageError("graphs for OpenVINO leave NMS to sodslice; leave out --nms")
+
+
+def _typed(flags: dict[str, Any], names: tuple[str, ...]) -> list[str]:
+    """Those of some flags that were given, as one types them."""
+    return ["--" + name.replace("_", "-") for name in names if flags[name] not in (None, False)]
+
+
+def _is_folder(model: str) -> bool:
+    from sodslice.models import MODELS
+
+    return Path(model).is_dir() or (model in MODELS and MODELS[model].folder is not None)
+
+
+def _export_openvino(name: str, model: str, output: Path, flags: dict[str, Any]) -> str:
+    """Write a folder for OpenVINO; what there is to say of it.
+
+    Args:
+        name: what the user calls the model.
+        model: its exported folder, or a name that stands for one.
+        output: the folder to write.
+        flags: of the command.
+    """
+    from sodslice.jobs.quantising import Calibration, export_int8, export_openvino
+
+    if flags["kind"] == OPENVINO:
+        export_openvino(model, output, overwrite=flags["overwrite"])
+        return f"exported {name} to {output}: {_mebibytes(output):.1f} MiB"
+    options = gather_options(flags["config"], {})
+    how = Calibration(
+        flags["calibrate"],
+        flags["calibrate_tiles"] or Calibration.tiles,
+        flags["truth"],
+        flags["max_loss"],
+        flags["force"],
+        options,
+    )
+    card = export_int8(model, output, how, overwrite=flags["overwrite"])
+    loss, speed, alike = card["loss"], card["ms_a_tile"], card["agreement"]
+    return (
+        f"quantised {name} with {card['tiles']} tiles to {output}: "
+        f"{_mebibytes(output):.1f} MiB, {loss['points']:.2f} points of {loss['of']} lost; on "
+        f"{alike['tiles']} other tiles it shows {100 * alike['kept']:.1f} % of the boxes of fp32, and "
+        f"{100 * alike['backed']:.1f} % of its own are among those; {speed['int8']:.0f} ms a tile, "
+        f"{speed['fp32']:.0f} in fp32"
+    )
+
+
+def _export_checkpoint(model: str, output: Path, flags: dict[str, Any]) -> str:
+    """Write a folder in Paddle's format or in ONNX; what there is to say of it."""
     from sodslice.models import checkpoint_of
 
-    path = checkpoint_of(checkpoint)
+    path = checkpoint_of(model)
     names = _class_names(flags["classes"], flags["classes_from"])
 
     from sodslice.inference.engines.paddle import import_paddle
 
     import_paddle()
-    from sodslice.ppyoloe.description import settings_of
-    from sodslice.ppyoloe.export import export_folder
-    from sodslice.ppyoloe.onnx import export_onnx, require_converter
     from sodslice.ppyoloe.weights import load_network
 
-    onnx = flags["kind"] == "onnx"
-    if onnx:
-        require_converter()
     network, metadata = load_network(path, architecture=flags["architecture"], class_names=names)
     config = network.config
     size = flags["input_size"]
     if size is None and config.input_size is not None:
         size = (config.input_size, config.input_size)
+    agreement = _write(network, output, _settings(metadata, size, flags), flags)
+    words = f"{size[1]} x {size[0]} pixels" if size else "tiles of any size"
+    return (
+        f"exported {config.name} with {config.num_classes} classes for {words} to {output}: "
+        f"{_mebibytes(output):.1f} MiB, equal to the network within {agreement.box_px:.1g} px and "
+        f"{agreement.score:.1g} score"
+    )
+
+
+def _settings(
+    metadata: dict[str, Any], size: tuple[int, int] | None, flags: dict[str, Any]
+) -> ExportSettings:
+    """What the checkpoint says of itself, unless a flag says otherwise."""
+    from sodslice.ppyoloe.description import settings_of
+
     settings = settings_of(metadata, size)
     sides = None if flags["object_px"] is None else sorted(flags["object_px"])
     said = {"gsd_m": flags["gsd"], "object_px": sides, "licence": flags["licence"]}
-    settings = replace(
+    return replace(
         settings,
-        nms=not onnx if flags["nms"] is None else flags["nms"],
-        upsample=flags["upsample"],
+        nms=flags["kind"] == "paddle" if flags["nms"] is None else flags["nms"],
+        upsample=flags["upsample"] or settings.upsample,
         model_name=flags["name"] or settings.model_name,
         draw_threshold=settings.draw_threshold if flags["threshold"] is None else flags["threshold"],
         facts={**settings.facts, **{name: value for name, value in said.items() if value is not None}},
     )
-    write = export_onnx if onnx else export_folder
-    agreement = write(network, output, settings, overwrite=flags["overwrite"])
-    mebibytes = sum(file.stat().st_size for file in output.iterdir()) / 2**20
-    words = f"{size[1]} x {size[0]} pixels" if size else "tiles of any size"
-    click.echo(
-        f"exported {config.name} with {config.num_classes} classes for {words} to {output}: "
-        f"{mebibytes:.1f} MiB, equal to the network within {agreement.box_px:.1g} px and "
-        f"{agreement.score:.1g} score"
-    )
+
+
+def _write(network: Network, output: Path, settings: ExportSettings, flags: dict[str, Any]) -> Agreement:
+    from sodslice.ppyoloe.export import export_folder
+    from sodslice.ppyoloe.onnx import export_onnx
+
+    write = export_onnx if flags["kind"] == "onnx" else export_folder
+    return write(network, output, settings, overwrite=flags["overwrite"])
+
+
+def _mebibytes(folder: Path) -> float:
+    return sum(file.stat().st_size for file in folder.iterdir()) / 2**20
 
 
 def _class_names(listed: str | None, file: Path | None) -> tuple[str, ...] | None:

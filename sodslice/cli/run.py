@@ -128,5 +128,5 @@ def _summary(result: RunResult, where: str, seconds: float) -> str:
     skipped += f", {counts.cut_short} cut short" if counts.cut_short else ""
     return (
         f"{result.scene.path}: {len(result)} objects{f' ({classes})' if classes else ''} -> {where} "
-        f"[{counts.tiles} tiles{skipped}, {seconds:.1f} s]"
+        f"[{counts.tiles} tile{'' if counts.tiles == 1 else 's'}{skipped}, {seconds:.1f} s]"
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import RLock
 from typing import Any
@@ -13,11 +15,19 @@ import numpy.typing as npt
 from sodslice.errors import ModelError
 from sodslice.inference.answers import SCORE_SLACK, check_pixels, check_rows
 from sodslice.inference.detector import KEPT_FROM, SCORE_FLOOR, Look, ModelInfo, Pixels
-from sodslice.inference.engines.session import Session
+from sodslice.inference.engines.session import DeviceMemoryError, Session
 from sodslice.inference.limits import Columns, Limits
 from sodslice.inference.preprocess import Preprocess
 from sodslice.tables import boxes as box
 from sodslice.tables.detections import Detections
+
+log = logging.getLogger(__name__)
+
+BATCHES = (1, 2, 4, 8, 16, 32, 64)
+"""Tiles a call that are tried where the batch is fitted to a device."""
+
+WORTH_IT = 1.05
+"""By so much a batch must be faster than the best before it."""
 
 
 class ExportedDetector:
@@ -32,7 +42,11 @@ class ExportedDetector:
         batch: tiles per call of the graph; smaller batches are padded to it, so that engines which cache by
             shape see one shape.
         limits: what stops the graph's NMS; None takes `max_per_tile` of the info.
+        pixels: the session takes `image` as `(N, H, W, 3)` uint8.
     """
+
+    concurrent = True
+    """Threads that call `detect` at once take turns in the graph alone, not in what is done around it."""
 
     def __init__(
         self,
@@ -42,14 +56,21 @@ class ExportedDetector:
         *,
         batch: int = 1,
         limits: Limits | None = None,
+        pixels: bool = False,
     ) -> None:
         self._session = session
         self._deep: Session | None = None
         self._preprocess = preprocess
         self._batch = batch
         self._limits = Limits(kept=info.max_per_tile) if limits is None else limits
+        self._pixels = pixels
         self._lock = RLock()
         self.info = info
+
+    @property
+    def batch(self) -> int:
+        """Tiles per call of the graph."""
+        return self._batch
 
     @property
     def engine(self) -> str:
@@ -74,12 +95,55 @@ class ExportedDetector:
         """
         check_pixels(pixels)
         looks: list[Look] = []
-        for start in range(0, len(pixels), self._batch):
-            part = pixels[start : start + self._batch]
-            size = part.shape[2], part.shape[1]
-            for columns, whole_from in self._looked(part, lowest):
+        size = pixels.shape[2], pixels.shape[1]
+        while len(looks) < len(pixels):
+            part = pixels[len(looks) : len(looks) + self._batch]
+            try:
+                found = self._looked(part, lowest)
+            except DeviceMemoryError as error:
+                self._halve(error)
+                continue
+            for columns, whole_from in found:
                 looks.append(Look(_in_tile(columns, len(looks), size), whole_from))
         return looks
+
+    def bare_call(self, pixels: Pixels) -> Callable[[], object]:
+        """A call of the graph alone on tiles that are prepared already: what nothing can be faster than.
+
+        Args:
+            pixels: `(B, H, W, 3)` uint8 RGB; fewer than a batch are padded, more are one call too.
+        """
+        padded = _pad_batch(pixels, max(self._batch, len(pixels)))
+        feeds, _ = feeds_for(self._preprocess, padded, pixels=self._pixels)
+        given = {name: feeds[name] for name in self._session.input_names}
+        return lambda: self._session.run(given)
+
+    def fit_batch(self, side: tuple[int, int]) -> None:
+        """Take as many tiles a call as make the device faster, and as its memory holds.
+
+        Args:
+            side: height and width of the tiles in pixels.
+        """
+        best = 0.0
+        for batch in BATCHES:
+            seconds = self._seconds_for(batch, side)
+            if seconds is None or batch / seconds < best * WORTH_IT:
+                break
+            best, self._batch = batch / seconds, batch
+        log.info("%d tiles a call: %.1f tiles/s", self._batch, best)
+
+    def _seconds_for(self, batch: int, side: tuple[int, int]) -> float | None:
+        """What a call takes, once it has been made before; None where there is not enough memory."""
+        tiles = np.zeros((batch, *side, 3), np.uint8)
+        seconds = 0.0
+        for _ in range(2):
+            began = time.perf_counter()
+            try:
+                self._run(None, tiles, KEPT_FROM)
+            except DeviceMemoryError:
+                return None
+            seconds = max(time.perf_counter() - began, 1e-9)
+        return seconds
 
     def close(self) -> None:
         """Give back what the engine holds."""
@@ -92,10 +156,10 @@ class ExportedDetector:
         """The rows that are kept of each tile of a batch, and from which score on they are all."""
         limits = self._limits
         thorough = lowest <= SCORE_FLOOR and self._deeper() is not None
-        tables = self._run(self._deep if thorough else self._session, part)
+        tables = self._run(self._deep if thorough else self._session, part, lowest)
         lacking = [] if thorough else [i for i, t in enumerate(tables) if limits.may_lack(t, lowest)]
         if lacking and self._deeper() is not None:
-            for place, table in zip(lacking, self._run(self._deep, part[lacking]), strict=True):
+            for place, table in zip(lacking, self._run(self._deep, part[lacking], lowest), strict=True):
                 tables[place] = table
         return [limits.kept_of(table, lowest) for table in tables]
 
@@ -108,18 +172,50 @@ class ExportedDetector:
                     self._limits = replace(self._limits, candidates=None, deeper=None)
             return self._deep
 
-    def _run(self, session: Session | None, part: Pixels) -> list[Columns]:
-        """Checked rows of each tile of a batch."""
-        images, scale = self._preprocess(_pad_batch(part, self._batch))
-        feeds = {
-            "image": images,
-            "scale_factor": np.tile(np.array(scale, np.float32), (self._batch, 1)),
-            "im_shape": np.tile(np.array(images.shape[2:], np.float32), (self._batch, 1)),
-        }
+    def _halve(self, error: DeviceMemoryError) -> None:
+        """Take half as many tiles a call from now on.
+
+        Raises:
+            DeviceMemoryError: it is one tile already.
+        """
+        with self._lock:
+            if self._batch == 1:
+                raise error
+            self._batch //= 2
+            log.warning(
+                "the device has not enough memory: tiles a call go down to %d (%s)", self._batch, error
+            )
+
+    def _run(self, session: Session | None, part: Pixels, lowest: float) -> list[Columns]:
+        """Checked rows of each tile of a batch, after NMS where that is left to us."""
+        batch = max(self._batch, len(part))
+        feeds, scale = feeds_for(self._preprocess, _pad_batch(part, batch), pixels=self._pixels)
         running = self._session if session is None else session
         with self._lock:
             outputs = running.run({name: feeds[name] for name in running.input_names})
-        return _tables(outputs, self._batch, scale, self.info)[: len(part)]
+        tables = _tables(outputs, batch, scale, self.info)[: len(part)]
+        rule, usual = self._limits.suppression, self._limits.usual
+        return tables if rule is None else [rule(t, enough=usual, lowest=lowest) for t in tables]
+
+
+def feeds_for(
+    preprocess: Preprocess, tiles: Pixels, *, pixels: bool
+) -> tuple[dict[str, npt.NDArray[Any]], tuple[float, float]]:
+    """All that a graph may want as input for tiles, and the scale of their resizing.
+
+    Args:
+        preprocess: from tiles to the graph's input.
+        tiles: `(B, H, W, 3)` uint8 RGB.
+        pixels: `image` is wanted as `(B, h, w, 3)` uint8 rather than `(B, 3, h, w)` float32.
+    """
+    images, scale = preprocess.shaped(tiles) if pixels else preprocess(tiles)
+    sides = images.shape[1:3] if pixels else images.shape[2:]
+    feeds = {
+        "image": images,
+        "scale_factor": np.tile(np.array(scale, np.float32), (len(tiles), 1)),
+        "im_shape": np.tile(np.array(sides, np.float32), (len(tiles), 1)),
+    }
+    return feeds, scale
 
 
 def _pad_batch(pixels: Pixels, batch: int) -> Pixels:

@@ -13,12 +13,17 @@ import yaml
 from sodslice.errors import ModelError
 from sodslice.inference.detector import ModelInfo, check_info
 from sodslice.inference.engines import ENGINES
+from sodslice.inference.limits import Suppression
 from sodslice.inference.preprocess import Preprocess
 from sodslice.system.hashes import sha256_of
 
 SETTINGS_FILES = ("inference.yml", "infer_cfg.yml")
 PADDLE_SUFFIXES = (".json", ".pdmodel")
 ONNX_SUFFIX = ".onnx"
+PARAMETERS = {**dict.fromkeys(PADDLE_SUFFIXES, ".pdiparams"), ".xml": ".bin"}
+"""Suffixes of the weights that graphs have beside them; in other graphs they are inside."""
+QUANTISED = "int8"
+"""What the yml of such a graph says as its precision."""
 NMS_LIMIT = 500
 """`keep_top_k` of the NMS that PaddleDetection puts into its exports."""
 
@@ -32,12 +37,18 @@ class ModelFolder:
         parameters: `.pdiparams`; None where the graph holds them itself.
         preprocess: what is done to tiles.
         info: facts about the model.
+        suppression: the NMS that the graph leaves to us; None where it does its own, or wants none.
+        batch: images that the graph takes at once, no more and no less; None for any number, or unknown.
+        quantised: the graph computes with integers of 8 bits where it can.
     """
 
     graph: Path
     parameters: Path | None
     preprocess: Preprocess
     info: ModelInfo
+    suppression: Suppression | None = None
+    batch: int | None = None
+    quantised: bool = False
 
 
 def read_folder(folder: Path) -> ModelFolder:
@@ -46,23 +57,42 @@ def read_folder(folder: Path) -> ModelFolder:
     Raises:
         ModelError: a file is missing or the yml is not that of a detector.
     """
-    settings_path = next((folder / name for name in SETTINGS_FILES if (folder / name).is_file()), None)
-    if settings_path is None:
+    settings_path = _settings_path(folder)
+    stem = "inference" if settings_path.name == "inference.yml" else "model"
+    graph = _graph(folder, stem, settings_path.name)
+    parameters = _parameters(graph)
+    settings = _settings(settings_path)
+    preprocess = Preprocess(_operations(settings, settings_path))
+    info = info_from(settings, settings_path, sha256_of(*filter(None, (graph, parameters, settings_path))))
+    own = _part(settings, "sodslice", settings_path)
+    return ModelFolder(
+        graph,
+        parameters,
+        preprocess,
+        info,
+        _suppression(own, settings_path),
+        batch=int(_number(own, "batch", 0, settings_path)) or None,
+        quantised=own.get("precision") == QUANTISED,
+    )
+
+
+def folder_settings(folder: Path) -> Mapping[str, Any]:
+    """All that the yml of an exported folder says.
+
+    Raises:
+        ModelError: there is none, or it holds something else.
+    """
+    return _settings(_settings_path(folder))
+
+
+def _settings_path(folder: Path) -> Path:
+    path = next((folder / name for name in SETTINGS_FILES if (folder / name).is_file()), None)
+    if path is None:
         raise ModelError(
             f"{folder} holds no {' or '.join(SETTINGS_FILES)}, so it is not an exported model; "
             "give the folder that `sodslice export` or PaddleDetection wrote"
         )
-    stem = "inference" if settings_path.name == "inference.yml" else "model"
-    graph = _graph(folder, stem, settings_path.name)
-    parameters: Path | None = folder / f"{stem}.pdiparams"
-    if parameters is not None and not parameters.is_file():
-        if graph.suffix in PADDLE_SUFFIXES:
-            raise ModelError(f"{folder} holds no {parameters.name} beside its {graph.name}")
-        parameters = None
-    settings = _settings(settings_path)
-    preprocess = Preprocess(_operations(settings, settings_path))
-    info = info_from(settings, settings_path, sha256_of(*filter(None, (graph, parameters, settings_path))))
-    return ModelFolder(graph, parameters, preprocess, info)
+    return path
 
 
 def _graph(folder: Path, stem: str, settings_name: str) -> Path:
@@ -77,6 +107,21 @@ def _graph(folder: Path, stem: str, settings_name: str) -> Path:
     if graph is None:
         raise ModelError(f"{folder} holds no {' and no '.join(names)} beside its {settings_name}")
     return graph
+
+
+def _parameters(graph: Path) -> Path | None:
+    """The file of the weights; None where the graph holds them itself.
+
+    Raises:
+        ModelError: it is missing.
+    """
+    wanted = PARAMETERS.get(graph.suffix)
+    file = graph.with_suffix(wanted or ".pdiparams")
+    if file.is_file():
+        return file
+    if wanted is not None:
+        raise ModelError(f"{graph.parent} holds no {file.name} beside its {graph.name}")
+    return None
 
 
 def _settings(path: Path) -> Mapping[str, Any]:
@@ -112,15 +157,15 @@ def info_from(settings: Mapping[str, Any], path: Path, sha256: str) -> ModelInfo
     if not isinstance(names, list) or not names:
         raise ModelError(f"{path} has no `label_list`, so the classes have no names")
     own, overall = _part(settings, "sodslice", path), _part(settings, "Global", path)
-    suppressed = bool(own.get("nms", settings.get("nms", True)))
+    inside = bool(own.get("nms", settings.get("nms", True)))
     limit = _number(own, "keep_top_k", NMS_LIMIT, path)
     info = ModelInfo(
         class_names=tuple(str(n) for n in names),
         name=str(overall.get("model_name") or settings.get("arch") or path.parent.name),
         input_size=preprocess.input_size,
         threshold=_number(settings, "draw_threshold", 0.5, path),
-        suppressed=suppressed,
-        max_per_tile=int(limit) if suppressed and limit > 0 else None,
+        suppressed=inside or _suppression(own, path) is not None,
+        max_per_tile=int(limit) if inside and limit > 0 else None,
         preprocess=preprocess.describe(),
         gsd_m=own.get("gsd_m"),
         object_px=_object_px(own.get("object_px"), path),
@@ -160,6 +205,24 @@ def _number(settings: Mapping[str, Any], name: str, default: float, path: Path) 
     if not math.isfinite(number):
         raise ModelError(f"{path} must have a number as {name}, got {given!r}")
     return number
+
+
+def _suppression(own: Mapping[str, Any], path: Path) -> Suppression | None:
+    """The NMS that is to be done behind a graph, as the yml states it.
+
+    Raises:
+        ModelError: it states something else.
+    """
+    given = own.get("suppression")
+    if given is None:
+        return None
+    try:
+        iou, floor = (float(given[name]) for name in ("iou", "floor"))
+    except (TypeError, ValueError, LookupError):
+        iou, floor = 0.0, 0.0
+    if not (0 < iou <= 1 and 0 <= floor < 1):
+        raise ModelError(f"{path} must have iou and floor, shares of 1, as suppression, got {given!r}")
+    return Suppression(iou, floor)
 
 
 def _object_px(given: Any, path: Path) -> tuple[float, float] | None:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from sodslice.inference.detector import just_above
 from sodslice.inference.engines.session import Session
+from sodslice.system.opencv import opencv
 
 Columns = tuple[npt.NDArray[np.float64], npt.NDArray[np.float32], npt.NDArray[np.int32]]
 """Boxes `(N, 4)`, scores `(N,)` and labels `(N,)` of one tile."""
@@ -17,6 +18,62 @@ Columns = tuple[npt.NDArray[np.float64], npt.NDArray[np.float32], npt.NDArray[np
 USUAL = 500
 """So many boxes of a tile are kept whatever their scores: what upstream's NMS gives, and what low scores say
 when tiles are merged."""
+
+
+FIRST_CANDIDATES = 4
+"""Candidates for each box that is wanted, of which NMS is done first."""
+
+LEAST_GROWTH = 1.25
+"""By so much more candidates are taken where those gave too few boxes."""
+
+
+@dataclass(frozen=True)
+class Suppression:
+    """The NMS that a graph would do for each tile, which is done here.
+
+    Args:
+        iou: two boxes of a class that overlap by more are one object.
+        floor: score that boxes must exceed.
+    """
+
+    iou: float
+    floor: float
+
+    def __call__(self, columns: Columns, *, enough: int | None = None, lowest: float = 0.0) -> Columns:
+        """The boxes that are kept, the best first; of equal scores the one that comes first.
+
+        Whether a box is kept depends on better ones alone, so the best are decided first, and no more of them
+        than are wanted: there may be ten thousand candidates a tile, of which most say nothing.
+
+        Args:
+            columns: candidates.
+            enough: worse boxes may be missing where there are more than so many; None wants all.
+            lowest: of that score or more none is missing.
+        """
+        above = columns[1] > np.float32(self.floor)
+        boxes, scores, labels = (column[above] for column in columns)
+        order = np.argsort(-scores, kind="stable")
+        count = len(order) if enough is None else FIRST_CANDIDATES * enough
+        count = max(count, int(np.count_nonzero(scores >= np.float32(lowest))))
+        while True:
+            best = order[:count]
+            rows = best[self._kept(boxes[best], labels[best])]
+            if enough is None or count >= len(order) or len(rows) > enough:
+                return boxes[rows], scores[rows], labels[rows]
+            count = int(count * max(LEAST_GROWTH, 1.1 * enough / max(1, len(rows))))
+
+    def _kept(self, boxes: npt.NDArray[np.float64], labels: npt.NDArray[np.int32]) -> npt.NDArray[np.intp]:
+        """Rows, rising, that are kept of boxes that stand in their order."""
+        sides = (boxes[:, 2:] - boxes[:, :2]).clip(min=0)
+        rectangles = np.concatenate([boxes[:, :2], sides], axis=1)
+        kept = [np.zeros(0, np.intp)]
+        for label in np.unique(labels):
+            rows = np.flatnonzero(labels == label)
+            falling = np.arange(len(rows), 0, -1, dtype=np.float32)  # they stand in their order, ties too
+            found = opencv().dnn.NMSBoxes(rectangles[rows].tolist(), falling.tolist(), 0.0, self.iou)
+            kept.append(rows[np.asarray(found, np.intp).reshape(-1)])
+        return np.sort(np.concatenate(kept))
+
 
 CANDIDATES_A_BOX = 256
 """Of a class of which fewer boxes are left than its candidates over this, none was left out: an object of
@@ -32,12 +89,14 @@ class Limits:
         candidates: the most boxes of a class that it compares; None where that is all, or unknown.
         usual: boxes that are kept whatever their scores; None for all.
         deeper: loads the same graph without a limit of candidates, or gives None; None where there is none.
+        suppression: the NMS, where the graph gives all anchors and leaves it to us.
     """
 
     kept: int | None = None
     candidates: int | None = None
     usual: int | None = None
     deeper: Callable[[], Session | None] | None = None
+    suppression: Suppression | None = None
 
     def stopped(self, columns: Columns, lowest: float) -> bool:
         """Whether boxes of at least `lowest` were left out, since there were too many."""

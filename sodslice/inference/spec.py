@@ -16,11 +16,13 @@ class ModelSpec:
         location: absolute path of the files, or the name of a model that has none; "" for an object that only
             this process has.
         info: facts about the model, read from its files.
-        engine: name of what is to run it; "" where the model brings its own.
+        engine: name of what is to run it, and its backend behind a colon where one is named; "" where the
+            model brings its own.
         engine_version: of what is installed where the plan was made.
         device: as the user named it.
         threads: CPU threads; None for all cores.
-        batch: tiles per call.
+        batch: tiles per call; 0 for as many as make the device faster.
+        precision: of the arithmetic.
     """
 
     word: str
@@ -31,6 +33,7 @@ class ModelSpec:
     device: str = "auto"
     threads: int | None = None
     batch: int = 1
+    precision: str = "fp32"
 
     @property
     def loadable(self) -> bool:

@@ -1,52 +1,27 @@
-"""`run_many`: many scenes, one after the other, with one model."""
+"""`run_many`: many scenes with one model, one after the other or, where there are workers, side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from sodslice.errors import Cancelled, DeviceError, ModelError, SodsliceError
 from sodslice.inference import ModelSpec, ReadyDetector, as_ready
+from sodslice.jobs.events import JobEvents, JobWatcher
 from sodslice.jobs.outcomes import Outcome
 from sodslice.jobs.sources import listed_scenes, output_stems
 from sodslice.models import load_spec, resolve_model
 from sodslice.place.georef import GeoRef
 from sodslice.results import check_output, load_result
-from sodslice.running import RAW_SUFFIX, Events, Here, RunPlan, check_outputs, run_plan
+from sodslice.running import RAW_SUFFIX, Events, Here, Processes, RunPlan, check_outputs, run_plan
 from sodslice.running.planning import ModelLike, OptionsLike, finishing_of, plan_for
+from sodslice.running.shares import crew_of
 from sodslice.scene import as_scene
 from sodslice.settings import Options, as_options
 
 DONE_BEFORE = "its result is there, made by the same plan"
-
-
-class JobEvents(Events):
-    """What a job tells its watcher, beside what each run tells."""
-
-    def scene(self, path: Path, number: int, total: int) -> None:
-        """A scene is begun: its path, its number from 1 on, and how many there are."""
-
-
-class _NotesOnce(JobEvents):
-    """A watcher who hears each note once, however many scenes it is about; outputs have all of theirs."""
-
-    def __init__(self, watcher: JobEvents) -> None:
-        self._watcher = watcher
-        self._said: set[str] = set()
-
-    def scene(self, path: Path, number: int, total: int) -> None:
-        self._watcher.scene(path, number, total)
-
-    def progress(self, done: int, total: int) -> None:
-        self._watcher.progress(done, total)
-
-    def note(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
-            self._watcher.note(text)
-
-    def cancelled(self) -> bool:
-        return self._watcher.cancelled()
 
 
 def run_many(
@@ -57,7 +32,10 @@ def run_many(
     output: str | Path | None = None,
     events: JobEvents | None = None,
 ) -> Iterator[Outcome]:
-    """Find the objects in many scenes, one after the other, with one model.
+    """Find the objects in many scenes, with one model.
+
+    With `workers`, scenes are done side by side, a few more than there are workers, and those who have
+    none left help with a large one.
 
     A scene that cannot be done does not stop the others. One whose result is there already, made by the same
     plan from the same file, is skipped, so a job that was interrupted goes on when it is run again.
@@ -71,7 +49,7 @@ def run_many(
         events: told how it goes.
 
     Yields:
-        One outcome a scene, in the order given, each written before it is yielded.
+        One outcome a scene, in the order given, whatever is done first, each written before it is yielded.
 
     Raises:
         SodsliceError: before the first outcome, if the model, options or output folder are wrong.
@@ -82,42 +60,73 @@ def run_many(
     found, root = listed_scenes(paths)
     scenes = found.scenes
     stems = output_stems(scenes, root)
-    watcher = _NotesOnce(events or JobEvents())
+    watcher = JobWatcher(events or JobEvents())
     if output is not None:
         check_output(Path(output) / "any.json", georef=GeoRef())
     chosen = settings.inference.model if model is None else model
-    spec = resolve_model(chosen, settings.inference, tile=settings.coverage.tile)
+    spec = resolve_model(chosen, settings.inference, tile=settings.coverage.longer_side)
     finishing_of(settings, spec)
     given = None if isinstance(chosen, (str, Path, ModelSpec)) else as_ready(chosen)
     job = _Job(settings, spec, given, watcher)
     for note in found.notes:
         watcher.note(note)
+    outputs = [None if output is None else Path(output) / stem for stem in stems]
+    named = list(zip(scenes, outputs, strict=True))
     try:
-        for number, (path, stem) in enumerate(zip(scenes, stems, strict=True), start=1):
-            job.events.scene(path, number, len(scenes))
-            yield job.outcome(path, None if output is None else Path(output) / stem)
+        yield from _in_turn(job, named) if job.crew == 1 else _side_by_side(job, named)
     finally:
         job.close()
+
+
+Named = Sequence[tuple[Path, Path | None]]
+"""Scenes, each with the stem of its output, or None where nothing is written."""
+
+
+def _in_turn(job: _Job, named: Named) -> Iterator[Outcome]:
+    for number, (path, stem) in enumerate(named, start=1):
+        job.watcher.scene(path, number, len(named))
+        yield job.outcome(path, stem, job.watcher)
+
+
+def _side_by_side(job: _Job, named: Named) -> Iterator[Outcome]:
+    """Outcomes in order; one scene more is under way than there are workers, so that none has to wait."""
+    ahead = job.crew + 1
+    waiting: deque[Future[Outcome]] = deque()
+    pool = ThreadPoolExecutor(ahead, thread_name_prefix="sodslice-scene")
+    try:
+        for number, (path, stem) in enumerate(named, start=1):
+            job.watcher.scene(path, number, len(named))
+            waiting.append(pool.submit(job.outcome, path, stem, job.watcher.of_scene(number)))
+            if len(waiting) == ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        job.close()  # which ends what is under way
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 class _Job:
     """What the scenes of a job share: settings, facts about the model, and the model once it is loaded."""
 
     def __init__(
-        self, settings: Options, spec: ModelSpec, given: ReadyDetector | None, events: JobEvents
+        self, settings: Options, spec: ModelSpec, given: ReadyDetector | None, watcher: JobWatcher
     ) -> None:
-        self.events = events
+        self.watcher = watcher
+        self.crew = crew_of(spec, settings.work.workers)
         self._settings = settings
         self._spec = spec
         self._given = given
         self._loaded: ReadyDetector | None = None
+        self._processes = None if self.crew == 1 else Processes(settings.work.workers)
 
-    def outcome(self, path: Path, stem: Path | None) -> Outcome:
+    def outcome(self, path: Path, stem: Path | None, events: Events) -> Outcome:
         """What becomes of a scene.
 
         Args:
             path: of the scene.
             stem: of its output, without suffix; None where nothing is written.
+            events: told how it goes.
 
         Raises:
             ModelError: the model cannot be loaded or run.
@@ -125,18 +134,20 @@ class _Job:
             Cancelled: the watcher called it off.
         """
         try:
-            return self._done(path, stem)
+            return self._done(path, stem, events)
         except (Cancelled, DeviceError, ModelError):
             raise
         except SodsliceError as error:
             return Outcome(path, "failed", str(error), error=error)
 
     def close(self) -> None:
-        """Close the model, if it was loaded here."""
+        """Close the model, if it was loaded here, and end the workers."""
         if self._loaded is not None:
             self._loaded.close()
+        if self._processes is not None:
+            self._processes.close()
 
-    def _done(self, path: Path, stem: Path | None) -> Outcome:
+    def _done(self, path: Path, stem: Path | None, events: Events) -> Outcome:
         scene = as_scene(path, self._settings.rendering)
         try:
             plan = plan_for(scene, self._spec, self._settings)
@@ -145,8 +156,8 @@ class _Job:
             if outputs and self._was_done(outputs[0], plan):
                 return Outcome(path, "skipped", DONE_BEFORE, outputs=outputs)
             check_outputs(outputs, plan, self._settings)
-            hands = Here(scene, self._detector())
-            result = run_plan(plan, self._settings, hands=hands, outputs=outputs, events=self.events)
+            hands = self._processes or Here(scene, self._detector())
+            result = run_plan(plan, self._settings, hands=hands, outputs=outputs, events=events)
             return Outcome(path, "done", result=result, outputs=outputs)
         finally:
             scene.close()

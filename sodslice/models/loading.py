@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import logging
+from dataclasses import fields, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from sodslice.errors import DeviceError, ModelError, OptionError
+from sodslice.errors import DeviceError, ModelError, OptionError, did_you_mean
 from sodslice.inference import (
     Detector,
-    ExportedDetector,
     InferenceChoice,
     ModelFolder,
     ModelInfo,
@@ -20,12 +19,19 @@ from sodslice.inference import (
     as_ready,
     read_folder,
 )
-from sodslice.inference.engines import ENGINES, Device, Request, Session, engine_for, parse_device
-from sodslice.inference.lifting import open_lifted
+from sodslice.inference.engines import Device, Engine, parse_devices
+from sodslice.inference.engines.choosing import Choice, Wish, choose_engine
+from sodslice.inference.folder import ONNX_SUFFIX, QUANTISED
+from sodslice.inference.graphs.ports import images_at_once
+from sodslice.inference.graphs.translation import what_hinders
 from sodslice.models.conversion import converted_folder, described_checkpoint
+from sodslice.models.opening import open_folder
 from sodslice.models.store import DETECTORS, MODELS, files_of
 
-PROBE_SIDE = 128
+log = logging.getLogger(__name__)
+
+AS_IT_FITS = 0
+"""Tiles per call of a device that is no CPU, where the user names no number."""
 
 
 def resolve_model(
@@ -42,24 +48,41 @@ def resolve_model(
         ModelError: the name is unknown, or the files are incomplete or broken.
         DeviceError: there is no such word for a device.
     """
-    asked = parse_device(choice.device)
+    asked = parse_devices(choice.device)
     if isinstance(model, ModelSpec):
         return model
-    how = (choice.device, choice.threads, choice.batch)
+    how: dict[str, Any] = {"device": choice.device, "threads": choice.threads}
     if not isinstance(model, (str, Path)):
-        return ModelSpec(as_ready(model).info.name, "", model.info, "", "", *how)
+        return ModelSpec(as_ready(model).info.name, "", model.info, batch=choice.batch or 1, **how)
     word = str(model)
     if word not in MODELS and word in DETECTORS:
         _refuse_other_devices(word, choice.device, asked)
-        return ModelSpec(word, word, DETECTORS[word].info(), "", "", *how)
+        return ModelSpec(word, word, DETECTORS[word].info(), batch=choice.batch or 1, **how)
     path = files_of(word)
-    if path.is_dir():
-        files = read_folder(path)
-        info, suffix = files.info, files.graph.suffix
+    device = asked[0] if asked else None
+    wish = Wish("", choice.engine, choice.precision, device)
+    files = read_folder(path) if path.is_dir() else None
+    if files is not None:
+        info, hindrance = files.info, cache(partial(what_hinders, files.graph))
+        wish = replace(
+            wish, suffix=files.graph.suffix, hindrance=hindrance, precision=_precision(choice, files)
+        )
     else:
         info, suffix = described_checkpoint(path, input_size=_sides(tile))
-    engine = engine_for(suffix, source=word)
-    return ModelSpec(word, str(path.resolve()), info, engine.name, engine.version() or "", *how)
+        wish = replace(wish, suffix=suffix)
+    chosen = choose_engine(wish, source=word)
+    _say_choice(chosen, word)
+    batch = _batch(choice, chosen.engine, device)
+    return ModelSpec(
+        word,
+        str(path.resolve()),
+        info,
+        chosen.word,
+        chosen.engine.version() or "",
+        batch=batch if files is None else _fitting(batch, choice, files),
+        precision=wish.precision,
+        **how,
+    )
 
 
 def load_spec(spec: ModelSpec) -> ReadyDetector:
@@ -73,7 +96,7 @@ def load_spec(spec: ModelSpec) -> ReadyDetector:
     if not spec.loadable:
         raise ModelError(
             f"the model {spec.word} is an object that only the process which made the plan has; "
-            "give it to `execute` as `model`"
+            "execute it with hands that hold it: `Here(scene=..., detector=...)`"
         )
     if spec.location in DETECTORS and not Path(spec.location).is_absolute():
         return as_ready(DETECTORS[spec.location].load())
@@ -85,32 +108,32 @@ def load_spec(spec: ModelSpec) -> ReadyDetector:
     files = read_folder(path)
     if path == Path(spec.location) and files.info.sha256 != spec.info.sha256:
         raise ModelError(f"the files of the model {path} have changed since the plan was made; plan again")
-    return _open_folder(files, spec)
+    return open_folder(files, spec)
 
 
-def load_model(
-    name_or_path: str | Path,
-    *,
-    device: str = "auto",
-    threads: int | None = None,
-    batch: int = 1,
-    tile: int | None = None,
-) -> ReadyDetector:
+def load_model(name_or_path: str | Path, *, tile: int | None = None, **settings: Any) -> ReadyDetector:
     """A ready detector.
 
     Args:
         name_or_path: a name that `sodslice models` lists, a folder with an exported model, or a checkpoint
             (`.pdparams`, `.safetensors`), which is exported on the way, once, for the tile size.
-        device: `auto`, `cpu`, `gpu`, `gpu:1`, ...
-        threads: CPU threads; None takes all cores.
-        batch: tiles per call.
         tile: tile side in pixels, for checkpoints.
+        settings: `device` ("auto", "cpu", "gpu", "gpu:1", ...), `engine` ("auto", "openvino", "onnxruntime",
+            "paddle", ...), `precision` ("fp32", "bf16", "fp16"), `batch` (tiles per call) and `threads` (of
+            the CPU), as for a run.
 
     Raises:
         ModelError: the name is unknown, or the files are incomplete or broken.
         DeviceError: the device is not there, or the model is not one for it.
+        OptionError: there is no such setting or engine, or it has no such precision here.
     """
-    choice = InferenceChoice(str(name_or_path), device, batch, threads)
+    known = [field.name for field in fields(InferenceChoice) if field.name != "model"]
+    for name in settings:
+        if name not in known:
+            raise OptionError(
+                f"load_model knows no `{name}`; known are {', '.join(known)}{did_you_mean(name, known)}"
+            )
+    choice = InferenceChoice(model=str(name_or_path), **settings)
     return load_spec(resolve_model(name_or_path, choice, tile=tile))
 
 
@@ -135,51 +158,49 @@ def _sides(tile: int | None) -> tuple[int, int]:
     return side, side
 
 
-def _refuse_other_devices(word: str, device: str, asked: Device | None) -> None:
-    if asked not in (None, Device("cpu")):
+def _say_choice(chosen: Choice, word: str) -> None:
+    passed = f"; not {'; not '.join(chosen.why)}" if chosen.why else ""
+    log.info("%s runs on %s%s", word, chosen.word, passed)
+
+
+def _batch(choice: InferenceChoice, engine: Engine, device: Device | None) -> int:
+    """Tiles per call: of CPUs one, which is as fast as more."""
+    if choice.batch is not None:
+        return choice.batch
+    try:
+        kind = engine.pick(None).kind if device is None else device.kind
+    except DeviceError:
+        kind = "cpu"
+    return 1 if kind == "cpu" else AS_IT_FITS
+
+
+def _precision(choice: InferenceChoice, files: ModelFolder) -> str:
+    """Of the arithmetic; the floats that a quantised graph still has are of the precision asked for."""
+    return QUANTISED if files.quantised and choice.precision == "fp32" else choice.precision
+
+
+def _fitting(batch: int, choice: InferenceChoice, files: ModelFolder) -> int:
+    """Tiles per call, as many as a graph takes that does not take any number.
+
+    Raises:
+        OptionError: another number is asked for.
+    """
+    fixed = files.batch
+    if fixed is None and batch != 1 and files.graph.suffix == ONNX_SUFFIX:
+        fixed = images_at_once(files.graph)
+    if fixed in (None, batch):
+        return batch
+    if choice.batch is not None:
+        raise OptionError(
+            f"{files.graph} takes {fixed} tile{'s' * (fixed > 1)} at a time, got `batch={batch}`; "
+            "leave `batch` out, or export the model without NMS in the graph"
+        )
+    return fixed
+
+
+def _refuse_other_devices(word: str, device: str, asked: tuple[Device, ...]) -> None:
+    if asked not in ((), (Device("cpu"),)):
         raise DeviceError(
             f"the model {word} has no weights and runs on the CPU only, got `device={device}`; "
             "use `device=cpu`"
         )
-
-
-def _open_folder(files: ModelFolder, spec: ModelSpec) -> ExportedDetector:
-    engine = ENGINES[spec.engine]
-    device = engine.pick(parse_device(spec.device))  # before OpenCV's threads, which could take its signals
-    threads, probe = _threads(spec), _probe(files, spec.batch)
-
-    def load(graph: Path) -> Session:
-        return engine.load(Request(graph, files.parameters, device, threads, probe))
-
-    session, limits = open_lifted(files.graph, load, spec.info)
-    return ExportedDetector(session, files.preprocess, spec.info, batch=spec.batch, limits=limits)
-
-
-def _probe(files: ModelFolder, batch: int) -> dict[str, Any]:
-    """Feeds of the shapes that will come."""
-    height, width = files.info.input_size or (PROBE_SIDE, PROBE_SIDE)
-    images, scale = files.preprocess(np.zeros((batch, height, width, 3), np.uint8))
-    return {
-        "image": images,
-        "scale_factor": np.tile(np.array(scale, np.float32), (batch, 1)),
-        "im_shape": np.tile(np.array(images.shape[2:], np.float32), (batch, 1)),
-    }
-
-
-def _threads(spec: ModelSpec) -> int:
-    """CPU threads to use.
-
-    Raises:
-        OptionError: more are asked for than there are cores, which only makes the model slower.
-    """
-    cores = _cores()
-    if spec.threads is not None and spec.threads > cores:
-        raise OptionError(
-            f"`threads` must be at most {cores}, the cores that this process may use, got {spec.threads}"
-        )
-    return spec.threads or cores
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

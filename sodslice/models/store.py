@@ -99,11 +99,8 @@ def files_of(name_or_path: str | Path) -> Path:
     if path.is_dir() or (path.suffix in CHECKPOINT_SUFFIXES and path.is_file()):
         return path
     if stored is not None:
-        raise ModelError(
-            f"{stored.name} is not on this machine; "
-            f"download {OFFICIAL_URL}/official_inference_model/paddle3.0.0/"
-            f"{stored.name}_infer.tar, unpack it, and give the folder with `model`"
-        )
+        file = f"official_inference_model/paddle3.0.0/{word}_infer.tar"
+        raise _elsewhere(word, f"{file}, unpack it, and give the folder with `model`")
     if path.exists() or path.suffix in CHECKPOINT_SUFFIXES or len(path.parts) > 1:
         what = "neither a folder nor a checkpoint" if path.exists() else "not there"
         raise ModelError(
@@ -131,7 +128,9 @@ def checkpoint_of(name_or_path: str | Path) -> Path:
         return path
     if stored is None:
         raise ModelError(f"there is no checkpoint {word}; give a .safetensors or .pdparams file")
-    raise ModelError(
-        f"{word} is not on this machine; download {OFFICIAL_URL}/official_pretrained_model/"
-        f"{word}_pretrained.pdparams and give that file"
-    )
+    raise _elsewhere(word, f"official_pretrained_model/{word}_pretrained.pdparams and give that file")
+
+
+def _elsewhere(word: str, rest: str) -> ModelError:
+    """What to say of a stored model whose files are not here: `rest` is the file, and what to do with it."""
+    return ModelError(f"{word} is not on this machine; download {OFFICIAL_URL}/{rest}")

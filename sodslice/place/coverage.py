@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sodslice.errors import OptionError
-from sodslice.tables.limits import SMALLEST_TILE
+from sodslice.tables.limits import SMALLEST_TILE, size_words
 from sodslice.values.kinds import Kind, Maybe, Real, Schema, Switch, Whole, Word, finite, parts
 from sodslice.values.setting import Setting, check_settings, setting
 
@@ -32,6 +32,32 @@ class Overlap(Kind):
         """See `Kind`."""
         share = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
         return {"anyOf": [share, {"type": "integer", "minimum": 1}, {"type": "string", "pattern": "%$"}]}
+
+
+class TileSize(Kind):
+    """Side of square tiles in pixels; or width and height, as 1568x1440 or two numbers."""
+
+    metavar = "N"
+
+    def read(self, given: Any) -> int | tuple[int, int]:
+        """See `Kind`."""
+        side = Whole(SMALLEST_TILE)
+        pair = given.split("x") if isinstance(given, str) and "x" in given else given
+        if not isinstance(pair, (list, tuple)):
+            return side.read(given)
+        try:
+            width, height = (side.read(one) for one in pair)
+        except ValueError:
+            raise ValueError(f"width x height in whole pixels from {SMALLEST_TILE}, as 1568x1440") from None
+        return width if width == height else (width, height)
+
+    def schema(self) -> Schema:
+        """See `Kind`."""
+        return {"anyOf": [Whole(SMALLEST_TILE).schema(), {"type": "string", "pattern": "^[0-9]+x[0-9]+$"}]}
+
+    def plain(self, value: Any) -> Any:
+        """See `Kind`."""
+        return size_words(value) if isinstance(value, tuple) else value
 
 
 class WindowOf(Kind):
@@ -63,22 +89,24 @@ class Coverage:
         OptionError: a value is malformed or out of range.
     """
 
-    tile: int | None = setting(
+    tile: int | tuple[int, int] | None = setting(
         None,
         Setting(
-            Maybe(Whole(SMALLEST_TILE)),
-            "Tile side in pixels as the model sees them: those of the scene, or of what gsd makes of it.",
+            Maybe(TileSize()),
+            "Tile side in pixels as the model sees them (those of the scene, or of what gsd makes of it), or "
+            "width x height (1568x1440).",
             "Tiles",
-            "the model's input size; 1024 where it takes any",
+            "auto: the model's input size; where it takes any, what wastes least",
             changes_tiles=True,
         ),
     )
-    overlap: float = setting(
-        0.2,
+    overlap: float | None = setting(
+        None,
         Setting(
-            Overlap(),
+            Maybe(Overlap()),
             "Overlap of neighbouring tiles: a share of the tile (0.2, 20%), or whole pixels (128).",
             "Tiles",
+            "auto: 0.2; where tiles are fitted, what the model's objects need, 64 to 128",
             changes_tiles=True,
         ),
     )
@@ -135,6 +163,11 @@ class Coverage:
     def __post_init__(self) -> None:
         check_settings(self)
         check_one_scale(self.gsd, self.scale)
+
+    @property
+    def longer_side(self) -> int | None:
+        """The longer side of a tile, where it is given."""
+        return max(self.tile) if isinstance(self.tile, tuple) else self.tile
 
 
 def check_one_scale(gsd: float | None, scale: float | None) -> None:

@@ -110,7 +110,7 @@ class Provenance:
         model: that was run.
         engine: what ran it, in words.
         suppressed: whether the model removes duplicates within a tile.
-        tile_px: side of a tile in pixels that were seen.
+        tile_px: side of a tile in pixels that were seen; its width and height where these differ.
         overlap_px: overlap of neighbouring tiles in pixels that were seen.
         seen_px: width and height at which the scene was seen.
         aoi_sha256: hash of the area of interest; None without one.
@@ -126,7 +126,7 @@ class Provenance:
     model: ModelRecord = field(default_factory=ModelRecord)
     engine: str = ""
     suppressed: bool = True
-    tile_px: int = 0
+    tile_px: tuple[int, int] | int = 0
     overlap_px: int = 0
     seen_px: tuple[int, int] = (0, 0)
     aoi_sha256: str | None = None
@@ -145,7 +145,7 @@ class Provenance:
             "engine": self.engine,
             "class_names": list(class_names),
             "suppressed": self.suppressed,
-            "tile_px": self.tile_px,
+            "tile_px": plain_record(self.tile_px),
             "overlap_px": self.overlap_px,
             "seen_px": list(self.seen_px),
             "aoi_sha256": self.aoi_sha256,
@@ -186,6 +186,7 @@ class Timings:
         readers: threads that read tiles ahead.
         tiles_from_journal: tiles that a former, interrupted run had done.
         plan: hash of the plan, which tells whether a rerun would do the same.
+        workers: processes that looked at tiles; 1: the one that ran.
     """
 
     started: str = ""
@@ -193,3 +194,4 @@ class Timings:
     readers: int = 0
     tiles_from_journal: int = 0
     plan: str = ""
+    workers: int = 1

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sodslice.running.hands import Hands, Here
     from sodslice.running.plan import RunPlan, Unit
     from sodslice.running.planning import make_plan
+    from sodslice.running.processes import Processes
     from sodslice.running.runs import RAW_SUFFIX, check_outputs, run, run_plan
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Events",
     "Hands",
     "Here",
+    "Processes",
     "ProgressEvents",
     "RunPlan",
     "Unit",
@@ -51,6 +53,7 @@ __getattr__ = lazy_names(
         "hands": "Hands Here",
         "plan": "RunPlan Unit",
         "planning": "make_plan",
+        "processes": "Processes",
         "runs": "RAW_SUFFIX check_outputs run run_plan",
     },
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -69,7 +69,7 @@ class Reading:
             )
 
 
-def read_batches(scene: SceneBase, tiles: Iterable[Tile], reading: Reading) -> Iterator[Batch]:
+def read_batches(scene: SceneBase, tiles: Iterable[Tile], reading: Reading) -> Generator[Batch, None, None]:
     """Read the tiles of a scene, some ahead of the one that is asked for.
 
     Which tiles share a batch depends on the plan and on the scene's no-data alone, never on timing. At most

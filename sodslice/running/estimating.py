@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sodslice.running.plan import RunPlan
+from sodslice.running.tiling import needed_overlap_px
 from sodslice.scene import SceneBase, seen_at
 from sodslice.scene.layout import block_cache
+from sodslice.tables.fitting import padded
 from sodslice.tables.tiles import Tile, TileIds
 
 MEBI = 2**20
 SAMPLES = 5
 TILES_AT_ONCE = 50_000
+POINTS = 200
+"""Points along each axis that tell how much of a restricted scene counts."""
+WORTH_SAYING = 0.05
+"""Share of the tiles from which on it is said that another overlap would save them."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,10 @@ class Estimate:
     Args:
         plan: that is judged.
         empty: tiles that hold no data as far as overviews tell, None where there are none.
-        seen_pixels: pixels of all tiles that are looked at together; overlaps count twice.
+        seen_pixels: pixels of all tiles that are looked at together, as the model pads them; overlaps count
+            twice.
+        asked_pixels: of the scene that are asked for, in the same pixels; with a restriction, about so many.
+        saved_share: of the tiles, which the overlap that the model's objects need would save.
         buffer_bytes: memory of the tiles that are in flight.
         read_seconds: time to read all tiles with one reader.
         empty_share: share of the few tiles that hold no data.
@@ -34,6 +43,8 @@ class Estimate:
     plan: RunPlan
     empty: int | None
     seen_pixels: int
+    asked_pixels: float
+    saved_share: float
     buffer_bytes: int
     read_seconds: float
     empty_share: float
@@ -42,9 +53,10 @@ class Estimate:
         """Names and values for people."""
         scene, grid, model = self.plan.scene, self.plan.grid, self.plan.model
         width, height, ground = scene.width, scene.height, self.plan.gsd_seen_m
-        count, looked_at = len(grid), len(self.plan)
+        count, looked_at, (across, down) = len(grid), len(self.plan), grid.full_size
         engine = f"{model.engine} {model.engine_version}".strip()
-        share = self.seen_pixels / (grid.width * grid.height)
+        times = self.seen_pixels / self.asked_pixels
+        asked = "what is asked for" if self.plan.within.extents else "the scene"
         gsd = f"{ground:.3g} m per pixel" if ground else "metres are not known, so pixels only"
         scaled = (grid.width, grid.height) != (width, height)
         seen = f", seen at {grid.width} x {grid.height} pixels" if scaled else ""
@@ -56,8 +68,9 @@ class Estimate:
             ("scene", f"{scene.name}, {width} x {height} pixels, {width * height / 1e6:.1f} Mpx"),
             ("ground", gsd + seen),
             ("model", f"{model.info.name} on {engine or 'its own engine'}, device {model.device}"),
-            ("tiles", f"{count} of {grid.tile} x {grid.tile}, overlap {grid.overlap_px} pixels{part}"),
-            ("pixels", f"{self.seen_pixels / 1e6:.1f} Mpx through the model, {share:.2f} x the scene"),
+            ("tiles", f"{count} of {across} x {down}, overlap {grid.overlap_px} pixels{part}"),
+            ("pixels", f"{self.seen_pixels / 1e6:.1f} Mpx through the model, {times:.2f} x {asked}"),
+            *self._saving(),
             ("batches", f"{-(-looked_at // model.batch)} of {model.batch}"),
             (
                 "memory",
@@ -66,6 +79,13 @@ class Estimate:
             ),
             ("reading", f"about {self.read_seconds:.1f} s with one reader; {empty}"),
         ]
+
+    def _saving(self) -> list[tuple[str, str]]:
+        """What another overlap would save, where that is worth a word."""
+        if self.saved_share < WORTH_SAYING:
+            return []
+        words = f"an overlap of {_needed(self.plan)} pixels, which the model's objects need"
+        return [("saving", f"{self.saved_share:.0%} fewer tiles at {words}")]
 
 
 def estimate(plan: RunPlan, scene: SceneBase) -> Estimate:
@@ -84,13 +104,17 @@ def estimate(plan: RunPlan, scene: SceneBase) -> Estimate:
         hopeful = _hopeful(plan, scene, ids)
         few = ids if hopeful is None or not len(hopeful) else hopeful
         seconds, share = _sample(seen, [plan.grid[i] for i in few[:: max(1, len(few) // SAMPLES)][:SAMPLES]])
-    width, height = plan.grid.tile_size
+    (full_width, full_height), info = plan.grid.full_size, plan.model.info
+    step = info.stride if info.input_size is None else 1
+    width, height = (padded(side, step) for side in plan.grid.tile_size)
     in_flight = 2 * plan.model.batch + plan.readers
     return Estimate(
         plan,
         empty=None if hopeful is None else len(ids) - len(hopeful),
         seen_pixels=len(ids) * width * height,
-        buffer_bytes=in_flight * plan.grid.tile**2 * 3,
+        asked_pixels=_asked_pixels(plan),
+        saved_share=_saved_share(plan),
+        buffer_bytes=in_flight * full_width * full_height * 3,
         read_seconds=seconds * len(ids if hopeful is None else hopeful),
         empty_share=share,
     )
@@ -118,6 +142,36 @@ def _hopeful(plan: RunPlan, scene: SceneBase, ids: TileIds) -> TileIds | None:
         x1, y1 = np.clip(high, 0, (columns, rows)).T
         kept.append(part[counts[y1, x1] - counts[y0, x1] - counts[y1, x0] + counts[y0, x0] > 0])
     return np.concatenate(kept)
+
+
+def _asked_pixels(plan: RunPlan) -> float:
+    """Pixels of the scene that count, as it is seen; of a restricted one by points among the tiles."""
+    if not plan.within.extents:
+        return float(plan.grid.width * plan.grid.height)
+    edges = plan.grid.boxes(plan.ids)
+    low, high = edges[:, :2].min(axis=0), edges[:, 2:].max(axis=0)
+    middles = (np.arange(POINTS) + 0.5) / POINTS
+    x, y = (low + np.outer(middles, high - low)).T
+    points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2) * plan.per_pixel
+    held = max(1, int(plan.within.holds(points).sum()))
+    return float(np.prod(high - low)) * held / len(points)
+
+
+def _needed(plan: RunPlan) -> int:
+    """Overlap in pixels that the objects of the model need."""
+    info = plan.model.info
+    resized = max(plan.grid.full_size) / max(info.input_size) if info.input_size else 1.0
+    return needed_overlap_px(info, resized)
+
+
+def _saved_share(plan: RunPlan) -> float:
+    """Share of the tiles of the whole grid that the overlap which objects need would save."""
+    needed = _needed(plan)
+    return (
+        0.0
+        if needed >= plan.grid.overlap_px
+        else 1 - len(replace(plan.grid, overlap=needed)) / len(plan.grid)
+    )
 
 
 def _sample(scene: SceneBase, tiles: Sequence[Tile]) -> tuple[float, float]:

@@ -15,7 +15,10 @@ class Events:
     """
 
     def progress(self, done: int, total: int) -> None:
-        """Tiles that are done, and all tiles; called after each batch."""
+        """Tiles that are done, and all tiles.
+
+        Called when batches are done, never twice with the same number; first with what is resumed, if any.
+        """
 
     def note(self, text: str) -> None:
         """Something that the user should know, one sentence; settings in it are spelt as in errors."""

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from sodslice.errors import Cancelled, SodsliceError
-from sodslice.inference import Detector, as_ready
 from sodslice.running.events import Events
 from sodslice.running.hands import Hands, Here
 from sodslice.running.plan import RunPlan
+from sodslice.running.processes import Processes
 from sodslice.running.seen import FAILED, Seen
+from sodslice.running.shares import crew_of
 from sodslice.running.store import FileStore, Store
-from sodslice.scene import as_scene
 
 NAMED_WINDOWS = 4
 MOST_TRIES = 3
@@ -40,7 +40,7 @@ def execute(
     Args:
         plan: whole, or `RunPlan.part` of one.
         store: file to keep records in; `finish` takes it.
-        hands: who looks; None for this process.
+        hands: who looks; None for this process, or one worker a device where the plan names several.
         events: told how it goes.
         fresh: start over if there is a store.
 
@@ -64,28 +64,41 @@ def carry_out(
     """See `execute`; into an open store.
 
     Returns:
-        Facts: when it `started`, `seconds` that it took, `readers`, and how many tiles were `resumed`.
+        Facts: when it `started`, `seconds` that it took, `readers` and `workers`, and how many tiles were
+        `resumed`.
     """
     watcher = events or Events()
     started, began = datetime.now(timezone.utc), time.perf_counter()
     resumed = store.seen.settled
     _say_what_was_under_way(plan, store, watcher)
-    workers = hands or Here()
+    chosen = hands or hands_for(plan)
     try:
-        _hand_out(plan, store, workers, watcher)
+        _hand_out(plan, store, chosen, watcher)
     finally:
         if hands is None:
-            workers.close()
+            chosen.close()
     _say_what_failed(store.seen, watcher)
     facts = {
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - began, 4),
         "readers": plan.readers,
+        "workers": getattr(chosen, "workers", 1),
         "resumed": resumed,
     }
     if isinstance(store, FileStore):
         store.finish(facts)
     return facts
+
+
+def hands_for(plan: RunPlan, workers: int = 1, *, here: Here | None = None) -> Here | Processes:
+    """The hands that carry out a plan.
+
+    Args:
+        plan: to be carried out.
+        workers: that are wanted; there will be one for each device of the plan at least.
+        here: what one worker is; None for new hands of this process.
+    """
+    return here or Here() if crew_of(plan.model, workers) == 1 else Processes(workers)
 
 
 def _hand_out(plan: RunPlan, store: Store, hands: Hands, events: Events) -> None:
@@ -96,14 +109,17 @@ def _hand_out(plan: RunPlan, store: Store, hands: Hands, events: Events) -> None
         SodsliceError: some tiles are given back again and again.
     """
     ids, seen = plan.ids, store.seen
-    outside = seen.settled - (len(ids) - len(seen.open_tiles(ids)))
-    todo = seen.open_tiles(ids)
-    tries = 0
+    todo = seen.reopen(ids)
+    outside = seen.settled + seen.count(FAILED) - (len(ids) - len(todo))
+    tries, told = 0, 0
     while True:
         with closing(hands.run(plan, plan.units(todo), store.starting)) as coming:
             for records in coming:
                 store.append(records)
-                events.progress(seen.settled + seen.count(FAILED) - outside, len(ids))
+                done = seen.settled + seen.count(FAILED) - outside
+                if done != told:
+                    events.progress(done, len(ids))
+                told = done
                 if events.cancelled():
                     raise Cancelled(f"{plan.scene.name} was called off; what was seen is kept")
         left = todo[seen.states[todo] == 0]
@@ -150,26 +166,9 @@ def _say_what_was_under_way(plan: RunPlan, store: Store, events: Events) -> None
 def _say_what_failed(seen: Seen, events: Events) -> None:
     if seen.failures:
         first = next(iter(seen.failures.values()))
-        events.note(f"{len(seen.failures)} tiles cannot be read and are left out; the first: {first}")
+        events.note(f"{len(seen.failures)} tiles cannot be looked at and are left out; the first: {first}")
 
 
 def _window(plan: RunPlan, tile_id: int) -> str:
     tile = plan.grid[tile_id]
     return f"x {tile.x} y {tile.y} {tile.width} x {tile.height}"
-
-
-def hands_for(scene: Any, model: Any) -> Here:
-    """The hands of this process for a scene and a model that are at hand.
-
-    Args:
-        scene: an open scene or an array; None opens that of the plan.
-        model: a detector; None loads that of the plan.
-
-    Raises:
-        SodsliceError: they are not what they should be.
-    """
-    detector: Detector | None = model
-    return Here(
-        None if scene is None else as_scene(scene),
-        None if detector is None else as_ready(detector),
-    )

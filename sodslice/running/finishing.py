@@ -100,7 +100,9 @@ def _check_complete(plan: RunPlan, seen: Seen) -> None:
             f"{missing} of {len(plan)} tiles of {plan.scene.name} have not been seen; "
             "execute the plan to its end, and give the stores of all of its parts"
         )
-    failed = int(np.count_nonzero(states == FAILED))
+    read_by_nobody = states == FAILED
+    read_by_nobody[np.isin(plan.ids, np.array(sorted(seen.deadly), np.int64))] = False
+    failed = int(np.count_nonzero(read_by_nobody))
     if failed and not plan.skip_failed:
         raise StoreError(
             f"{failed} tiles of {plan.scene.name} could not be read; execute the plan again, "
@@ -237,7 +239,7 @@ def _provenance(plan: RunPlan, seen: Seen) -> Provenance:
         model=ModelRecord(info.name, info.sha256, info.licence),
         engine=" and ".join(sorted(map(str, seen.facts.get("engine", [])))),
         suppressed=info.suppressed,
-        tile_px=grid.tile,
+        tile_px=grid.tile if grid.tile_height is None else grid.full_size,
         overlap_px=grid.overlap_px,
         seen_px=(grid.width, grid.height),
         aoi_sha256=None if plan.area is None else plan.area.sha256,

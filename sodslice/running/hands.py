@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -36,6 +38,10 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0
 
+AT_ONCE = 2
+"""Batches that are under way in a detector that can be called from several threads: while the graph runs on
+one, the other is prepared, or what was found in it is packed."""
+
 Bundles = Generator[Sequence[Record], None, None]
 """Records as they come, some at a time; closed where the work is called off."""
 
@@ -60,7 +66,7 @@ class Hands(Protocol):
             starting: to be told of a tile that is about to be read.
 
         Yields:
-            Records (TILE, FULL, NONE, FAIL, FACT) as they come, in any order.
+            Records (TILE, FULL, NONE, FAIL, DEAD, FACT) as they come, in any order.
 
         Raises:
             SodsliceError: the work cannot go on.
@@ -68,6 +74,20 @@ class Hands(Protocol):
 
     def close(self) -> None:
         """Give back what they hold."""
+
+
+@runtime_checkable
+class FittedDetector(Protocol):
+    """A detector that found out by itself how many tiles a call are fast."""
+
+    batch: int
+
+
+@runtime_checkable
+class ConcurrentDetector(Protocol):
+    """A detector that says whether it may be called from several threads: it makes its graph wait itself."""
+
+    concurrent: bool
 
 
 class Here:
@@ -90,7 +110,7 @@ class Here:
             SceneError: a tile cannot be read, or the scene was replaced meanwhile.
             ModelError: the detector does not give one table a tile, or a row that could only be dropped.
         """
-        scene = self._given or _opened(plan)
+        scene = self._given or open_planned(plan)
         try:
             yield from self._looked(plan, scene, units, starting)
         finally:
@@ -118,12 +138,13 @@ class Here:
         yield [json_record(b"FACT", {"engine": detector.engine})]
         seen = seen_at(scene, plan.seen_px)
         tiles = (plan.grid[tile_id] for unit in units for tile_id in unit.ids.tolist())
-        reading = replace(_reading(plan), starting=lambda tile: starting(tile.id))
+        reading = replace(_reading(plan, detector), starting=lambda tile: starting(tile.id))
         with block_cache(plan.looked_at.reading.cache_bytes):
-            for batch in read_batches(seen, tiles, reading):
-                records = _records(detector, batch, plan.lowest)
-                watch.look()
-                yield records
+            batches = read_batches(seen, tiles, reading)
+            with closing(_looked_at(detector, batches, plan.lowest)) as looked:
+                for records in looked:
+                    watch.look()
+                    yield records
         watch.look(final=True)
         yield [json_record(b"FACT", {"stretch": _stretch_of(scene)})]
 
@@ -158,7 +179,7 @@ class _Watch:
             self._looked = time.monotonic()
 
 
-def _opened(plan: RunPlan) -> SceneBase:
+def open_planned(plan: RunPlan) -> SceneBase:
     """The scene of a plan, as it was when the plan was made.
 
     Raises:
@@ -166,7 +187,8 @@ def _opened(plan: RunPlan) -> SceneBase:
     """
     if not plan.scene.location:
         raise SceneError(
-            f"the scene {plan.scene.name} of the plan is not a file; give it to `execute` as `scene`"
+            f"the scene {plan.scene.name} of the plan is not a file; execute it with hands that hold it: "
+            "`Here(scene=..., detector=...)`"
         )
     scene = as_scene(plan.scene.location, plan.scene.rendering)
     if scene_identity(scene) != dict(plan.scene.identity):
@@ -178,12 +200,44 @@ def _opened(plan: RunPlan) -> SceneBase:
     return scene
 
 
-def _reading(plan: RunPlan) -> Reading:
+def _reading(plan: RunPlan, detector: ReadyDetector) -> Reading:
     """How batches are read: a model of fixed size sees small scenes at the scale of full tiles."""
+    fitted = detector.batch if isinstance(detector, FittedDetector) else 1
     width, height = plan.grid.tile_size
-    side = plan.grid.tile
-    shape = (height, width) if plan.model.info.input_size is None else (side, side)
-    return Reading(plan.model.batch, shape, plan.readers, skip_failed=plan.skip_failed)
+    full_width, full_height = plan.grid.full_size
+    shape = (height, width) if plan.model.info.input_size is None else (full_height, full_width)
+    return Reading(plan.model.batch or fitted, shape, plan.readers, skip_failed=plan.skip_failed)
+
+
+def _looked_at(
+    detector: ReadyDetector, batches: Generator[Batch, None, None], lowest: float
+) -> Generator[list[Record], None, None]:
+    """What each batch gave, in order; two at once where the detector says that it is `concurrent`.
+
+    The batches are closed with it, after what is under way has ended.
+    """
+    with closing(batches):
+        if not isinstance(detector, ConcurrentDetector) or not detector.concurrent:
+            yield from (_records(detector, batch, lowest) for batch in batches)
+            return
+        waiting: deque[Future[list[Record]]] = deque()
+        with _Threads() as pool:
+            for batch in batches:
+                waiting.append(pool.submit(_records, detector, batch, lowest))
+                if len(waiting) == AT_ONCE:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+
+class _Threads(ThreadPoolExecutor):
+    """Threads that call a detector; what they have not begun with when it ends is dropped."""
+
+    def __init__(self) -> None:
+        super().__init__(AT_ONCE, thread_name_prefix="sodslice-detector")
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown(wait=True, cancel_futures=True)
 
 
 def _records(detector: ReadyDetector, batch: Batch, lowest: float) -> list[Record]:

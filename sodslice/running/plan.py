@@ -163,6 +163,9 @@ class RunPlan:
     def __len__(self) -> int:
         return len(self.looked_at)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "within"}
+
     @property
     def head(self) -> dict[str, Any]:
         """All that the detections of a tile depend on, by the words that users know."""
@@ -173,7 +176,6 @@ class RunPlan:
             "model": self.model.info.name,
             "model sha256": self.model.info.sha256,
             **self.tile_settings,
-            "tile": self.grid.tile,
             "all scores from": self.lowest,
             "polygons of the aoi": None if self.area is None else self.area.sha256,
         }
@@ -193,12 +195,8 @@ class RunPlan:
     @property
     def sha256(self) -> str:
         """Hash of all that the result depends on: equal ones give equal results, whatever does the work."""
-        facts = {
-            "head": self.head,
-            "options": self.options,
-            "version": self.version,
-            "engine": (self.model.engine, self.model.engine_version),
-        }
+        engine = self.model.engine, self.model.engine_version
+        facts = {"head": self.head, "options": self.options, "version": self.version, "engine": engine}
         return sha256_of_facts(facts)
 
     @property
@@ -213,16 +211,21 @@ class RunPlan:
         return self.gsd or (self.scene.gsd_m and self.scene.gsd_m * sqrt(across * down))
 
     @property
+    def unit_tiles(self) -> int:
+        """Tiles of a unit: whole batches."""
+        batch = max(1, self.model.batch)  # 0: only those who load the model know
+        return -(-UNIT_TILES // batch) * batch
+
+    @property
     def seen_px(self) -> tuple[int, int]:
         """Width and height of the scene as it is seen."""
         return self.grid.width, self.grid.height
 
     @cached_property
     def within(self) -> Restriction:
-        """To what the run is restricted."""
-        return restrict(
-            self.scene.georef, (self.scene.width, self.scene.height), window=self.window, area=self.area
-        )
+        """To what the run is restricted; it does not travel, since the fields say it in less."""
+        size = self.scene.width, self.scene.height
+        return restrict(self.scene.georef, size, window=self.window, area=self.area)
 
     @property
     def ids(self) -> TileIds:
@@ -236,9 +239,8 @@ class RunPlan:
             ids: tiles to do; None for all that are looked at.
         """
         ids = self.ids if ids is None else ids
-        step = -(-UNIT_TILES // self.model.batch) * self.model.batch
-        for number, start in enumerate(range(0, len(ids), step)):
-            yield Unit(number, ids[start : start + step])
+        for number, start in enumerate(range(0, len(ids), self.unit_tiles)):
+            yield Unit(number, ids[start : start + self.unit_tiles])
 
     def part(self, number: int, of: int) -> RunPlan:
         """One of several parts, as good as the whole; together they do what the whole does.
@@ -252,11 +254,10 @@ class RunPlan:
         """
         if not 1 <= number <= of:
             raise OptionError(f"a part is one of 1/{of} to {of}/{of}, got {number}/{of}")
-        first, last = self.looked_at.span
-        step = -(-UNIT_TILES // self.model.batch) * self.model.batch
-        units = -(-(last - first) // step) if last - first >= of * step else last - first
-        step = step if last - first >= of * step else 1
-        cut = [first + min(last - first, (units * k // of) * step) for k in (number - 1, number)]
+        first = self.looked_at.span[0]
+        step = self.unit_tiles if len(self) >= of * self.unit_tiles else 1
+        units = -(-len(self) // step)
+        cut = [first + min(len(self), (units * k // of) * step) for k in (number - 1, number)]
         if cut[0] == cut[1]:
             raise OptionError(f"the plan has {len(self)} tiles, too few for {of} parts; take fewer")
         return replace(self, looked_at=replace(self.looked_at, span=(cut[0], cut[1])))

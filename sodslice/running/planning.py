@@ -18,14 +18,15 @@ from sodslice.place.extent import Restriction, restrict
 from sodslice.place.georef import GeoRef
 from sodslice.running.plan import Finishing, LookedAt, PlannedScene, RunPlan
 from sodslice.running.scale import scale_notes
+from sodslice.running.tiling import chosen_grid
 from sodslice.scene import ScaleWish, Scene, SceneBase, as_scene, scene_identity, seen_size
 from sodslice.scene.layout import plan_reading
 from sodslice.scene.photo import FOOTPRINT_FROM
 from sodslice.settings import Options, as_options
 from sodslice.system.version import __version__
+from sodslice.tables.limits import size_words
 from sodslice.tables.tiles import Grid, TileIds
 
-DEFAULT_TILE = 1024
 OFTEN = 4.0
 """How often each pixel may go through the model, for the overlap's sake, before the user is told."""
 TILES_AT_ONCE = 50_000
@@ -53,7 +54,7 @@ def make_plan(
     opened = as_scene(scene, settings.rendering)
     try:
         chosen = settings.inference.model if model is None else model
-        spec = resolve_model(chosen, settings.inference, tile=settings.coverage.tile)
+        spec = resolve_model(chosen, settings.inference, tile=settings.coverage.longer_side)
         return plan_for(opened, spec, settings)
     finally:
         if opened is not scene and isinstance(scene, (str, Path)):
@@ -68,16 +69,16 @@ def plan_for(scene: SceneBase, spec: ModelSpec, options: Options) -> RunPlan:
     """
     finishing = finishing_of(options, spec)
     coverage, info = options.coverage, spec.info
-    side = coverage.tile or max(info.input_size or (DEFAULT_TILE,))
     planned, place_notes = _planned_scene(scene, options)
     width, height = seen_size(scene, ScaleWish(coverage.gsd, coverage.scale))
-    grid = Grid(width, height, side, coverage.overlap)
     area = None if coverage.aoi is None else read_area(coverage.aoi)
     within = restrict(planned.georef, (scene.width, scene.height), window=coverage.window, area=area)
     per_pixel = scene.width / width, scene.height / height
+    grid = chosen_grid(coverage, info, (width, height))
+    resolved = _resolved(options, grid, spec)
     ids = _touching(grid, within, per_pixel)
     reading = plan_reading(grid, ids, scene.layout, per_pixel)
-    notes = (*scene.notes, *within.notes, *reading.notes, *_size_notes(side, spec), *_overlap_notes(grid))
+    notes = (*scene.notes, *within.notes, *reading.notes, *_size_notes(grid, spec), *_overlap_notes(grid))
     plan = RunPlan(
         scene=planned,
         model=spec,
@@ -87,8 +88,8 @@ def plan_for(scene: SceneBase, spec: ModelSpec, options: Options) -> RunPlan:
         window=coverage.window,  # type: ignore[arg-type]
         area=area,
         finishing=finishing,
-        tile_settings=options.tile_settings(),
-        options=_resolved(options, side, spec).as_dict(changes_result=True),
+        tile_settings=resolved.tile_settings(),
+        options=resolved.as_dict(changes_result=True),
         readers=options.work.readers,
         skip_failed=options.work.on_error == "skip",
         notes=(*notes, *place_notes, *_limit_notes(planned, options)),
@@ -96,12 +97,14 @@ def plan_for(scene: SceneBase, spec: ModelSpec, options: Options) -> RunPlan:
     )
     said = scale_notes(
         info,
-        side,
+        max(grid.full_size),
         own_gsd=planned.gsd_m,
         seen_gsd=plan.gsd_seen_m,
-        chosen=coverage.scale is not None,
+        chosen=coverage.scale is not None or not planned.location,
     )
-    return replace(plan, notes=(*plan.notes, *said))
+    plan = replace(plan, notes=(*plan.notes, *said))
+    vars(plan)["within"] = within  # which it would work out again
+    return plan
 
 
 def finishing_of(options: Options, spec: ModelSpec) -> Finishing:
@@ -184,12 +187,13 @@ def _touching(grid: Grid, within: Restriction, per_pixel: tuple[float, float]) -
     return ids
 
 
-def _resolved(options: Options, side: int, spec: ModelSpec) -> Options:
-    """The options with what the model decides filled in."""
+def _resolved(options: Options, grid: Grid, spec: ModelSpec) -> Options:
+    """The options with what the scene and the model decide filled in."""
     info, chosen = spec.info, options.inference.model
     return options.replace(
         {
-            "tile": side,
+            "tile": grid.full_size,
+            "overlap": grid.overlap,
             "model": info.name if chosen == DEFAULT_MODEL else chosen,
             "threshold": {"all": info.threshold, **{k or "all": v for k, v in options.keeping.threshold}},
         }
@@ -206,22 +210,23 @@ def _limit_notes(planned: PlannedScene, options: Options) -> tuple[str, ...]:
     return (f"`min_size` and `max_size` are in pixels: {georef.why_not_measurable}",)
 
 
-def _size_notes(side: int, spec: ModelSpec) -> tuple[str, ...]:
-    size = spec.info.input_size
-    if size is None or size == (side, side):
+def _size_notes(grid: Grid, spec: ModelSpec) -> tuple[str, ...]:
+    size, (width, height) = spec.info.input_size, grid.full_size
+    if size is None or size == (height, width):
         return ()
     return (
-        f"tiles of {side} x {side} are resized to the model's {size[1]} x {size[0]}, "
-        f"so objects change their size by a factor of {max(size) / side:.2f}",
+        f"tiles of {width} x {height} are resized to the model's {size[1]} x {size[0]}, "
+        f"so objects change their size by a factor of {max(size) / max(width, height):.2f}",
     )
 
 
 def _overlap_notes(grid: Grid) -> tuple[str, ...]:
     """What to say where neighbouring tiles share most of their pixels."""
-    often = (grid.tile / grid.stride) ** 2
+    (width, height), (across, down) = grid.full_size, grid.strides
+    often = width / across * height / down
     if often <= OFTEN or len(grid) == 1:
         return ()
     return (
-        f"tiles of {grid.tile} pixels that overlap by {grid.overlap_px} show the model each pixel about "
-        f"{often:.0f} times ({len(grid)} tiles); a smaller `overlap` is as good and faster",
+        f"tiles of {size_words(grid.full_size)} pixels that overlap by {grid.overlap_px} show the model each "
+        f"pixel about {often:.0f} times ({len(grid)} tiles); a smaller `overlap` is as good and faster",
     )

@@ -11,9 +11,10 @@ A store is a line that names the format, then records: kind, tile id, payload le
     FULL   a tile in which the model stopped: float32 score from which on its boxes are all
     NONE   a tile without any data
     FAIL   a tile that could not be read, and why
+    DEAD   a tile at which processes died that looked at it alone, and how
     LAST   JSON: when and how long; all tiles of the plan are seen
 
-Hands give TILE, FULL, NONE, FAIL and FACT, in any order; whoever supervises them writes the others.
+Hands give TILE, FULL, NONE, FAIL, DEAD and FACT, in any order; whoever supervises them writes the others.
 """
 
 from __future__ import annotations
@@ -79,6 +80,11 @@ def failed_record(tile_id: int, error: str) -> Record:
     return Record(b"FAIL", tile_id, error.encode())
 
 
+def deadly_record(tile_id: int, end: str) -> Record:
+    """A tile at which processes died, and how they ended."""
+    return Record(b"DEAD", tile_id, end.encode())
+
+
 def json_record(kind: bytes, content: Mapping[str, Any]) -> Record:
     """A record of facts."""
     return Record(kind, 0, orjson.dumps(dict(content)))
@@ -109,7 +115,7 @@ def read_records(path: Path) -> Iterator[tuple[Record, int]]:
         with path.open("rb", buffering=BUFFER_BYTES) as file:
             _check_format(path, file.read(len(FORMAT)))
             position = len(FORMAT)
-            while (record := _next(file)) is not None:
+            while (record := next_record(file)) is not None:
                 position += LAYOUT.size + len(record.payload)
                 yield record, position
     except OSError as error:
@@ -126,8 +132,8 @@ def _check_format(path: Path, line: bytes) -> None:
     raise StoreError(f"{path} is not a raw store; run the scene again, with `fresh`")
 
 
-def _next(file: BinaryIO) -> Record | None:
-    """The next record; None where it is cut short or damaged."""
+def next_record(file: BinaryIO) -> Record | None:
+    """The next record of a file or a pipe; None at its end, and where it is cut short or damaged."""
     head = file.read(LAYOUT.size)
     if len(head) < LAYOUT.size:
         return None

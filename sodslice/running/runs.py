@@ -13,12 +13,14 @@ from sodslice.errors import OptionError, OutputError
 from sodslice.inference import ModelSpec, as_ready
 from sodslice.results import RunResult, Timings, Writing, check_output, is_own, write
 from sodslice.running.events import Events
-from sodslice.running.execution import carry_out
+from sodslice.running.execution import carry_out, hands_for
 from sodslice.running.finishing import finish_seen
 from sodslice.running.hands import Hands, Here
 from sodslice.running.plan import RunPlan
 from sodslice.running.planning import ModelLike, OptionsLike, SceneLike, make_plan
+from sodslice.running.processes import Processes
 from sodslice.running.store import FileStore, MemoryStore
+from sodslice.running.travel import check_reopens
 from sodslice.scene import as_scene
 from sodslice.settings import Options, as_options
 
@@ -53,10 +55,14 @@ def run(
     outputs = [output] if isinstance(output, (str, Path)) else list(output)
     opened = as_scene(scene, settings.rendering)
     given = None if model is None or isinstance(model, (str, Path, ModelSpec)) else as_ready(model)
-    hands = Here(opened, given)
+    here = Here(opened, given)
+    hands: Here | Processes = here
     try:
         plan = make_plan(opened, model=given or model, options=settings)
         check_outputs(outputs, plan, settings)
+        hands = hands_for(plan, settings.work.workers, here=here)
+        if isinstance(hands, Processes):
+            check_reopens(opened, plan)
         hands.load(plan)
         return run_plan(plan, settings, hands=hands, outputs=outputs, events=events)
     finally:
@@ -137,7 +143,9 @@ def _store(
 
 
 def _timings(plan: RunPlan, facts: dict[str, Any], seconds: dict[str, float]) -> Timings:
-    return Timings(facts["started"], seconds, facts["readers"], facts["resumed"], plan.sha256)
+    return Timings(
+        facts["started"], seconds, facts["readers"], facts["resumed"], plan.sha256, facts["workers"]
+    )
 
 
 def _put_away(store: FileStore, *, keep: bool) -> None:

@@ -24,7 +24,8 @@ def scale_notes(
         side: of a tile, which the model resizes to its input.
         own_gsd: metres per pixel of the scene; None where unknown.
         seen_gsd: metres per pixel of the tiles; None where unknown.
-        chosen: whether the user said how many pixels are to be seen.
+        chosen: whether the user settled how large objects are seen: by `scale`, or by giving pixels that are
+            in no file, of which nothing but their owner can know.
     """
     resized = side / max(info.input_size) if info.input_size else 1.0
     known = info.gsd_m

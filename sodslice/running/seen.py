@@ -30,6 +30,8 @@ class Seen:
         self.whole_from = np.zeros(tiles, np.float32)
         """Of each tile, the score from which on its boxes are all that the model would give."""
         self.failures: dict[int, str] = {}
+        self.deadly: set[int] = set()
+        """Tiles that failed since processes died at them."""
         self.under_way: set[int] = set()
         self.facts: dict[str, list[Any]] = {}
         """What those who looked at the pixels said, by name; several values where they differ."""
@@ -67,6 +69,13 @@ class Seen:
         """Those of some tiles of which nothing is known, or that could not be read."""
         return ids[np.isin(self.states[ids], (UNKNOWN, FAILED))]
 
+    def reopen(self, ids: TileIds) -> TileIds:
+        """The open ones of some tiles, to be done: that some of them could not be read is forgotten."""
+        todo = self.open_tiles(ids)
+        for tile_id in todo[self.states[todo] == FAILED].tolist():
+            self._put(tile_id, UNKNOWN)
+        return todo
+
     def found(self) -> Detections:
         """All rows as the tiles reported them, in tile pixels."""
         boxes = np.frombuffer(self._boxes, "<f4").reshape(-1, 4)
@@ -89,14 +98,17 @@ class Seen:
     def _settle(self, tile_id: int, state: int) -> bool:
         """Note the state of a tile; False where it was settled before."""
         self.under_way.discard(tile_id)
-        before = int(self.states[tile_id])
-        if before in (READ, EMPTY):
+        if self.states[tile_id] in (READ, EMPTY):
             return False
-        self.states[tile_id] = state
-        self._counts[before] -= 1
-        self._counts[state] += 1
-        self.failures.pop(tile_id, None)
+        self._put(tile_id, state)
         return True
+
+    def _put(self, tile_id: int, state: int) -> None:
+        self._counts[self.states[tile_id]] -= 1
+        self._counts[state] += 1
+        self.states[tile_id] = state
+        self.failures.pop(tile_id, None)
+        self.deadly.discard(tile_id)
 
     def _take_tile(self, record: Record) -> None:
         if not self._settle(record.tile_id, READ):
@@ -108,7 +120,10 @@ class Seen:
         self._tiles += np.full(len(boxes), record.tile_id, "<u4").tobytes()
 
     def _take_full(self, record: Record) -> None:
-        self.whole_from[record.tile_id] = whole_from(record.payload)
+        """May come after the boxes that it is about; of a tile that has both, it is about others' boxes."""
+        tile_id = record.tile_id
+        if self.states[tile_id] != READ or not self.whole_from[tile_id]:
+            self.whole_from[tile_id] = whole_from(record.payload)
 
     def _take_empty(self, record: Record) -> None:
         self._settle(record.tile_id, EMPTY)
@@ -116,6 +131,11 @@ class Seen:
     def _take_failure(self, record: Record) -> None:
         if self._settle(record.tile_id, FAILED):
             self.failures[record.tile_id] = record.payload.decode()
+
+    def _take_death(self, record: Record) -> None:
+        if self._settle(record.tile_id, FAILED):
+            self.failures[record.tile_id] = record.payload.decode()
+            self.deadly.add(record.tile_id)
 
     def _take_reading(self, record: Record) -> None:
         self.under_way.add(record.tile_id)
@@ -135,6 +155,7 @@ _TAKERS = {
     b"FULL": Seen._take_full,
     b"NONE": Seen._take_empty,
     b"FAIL": Seen._take_failure,
+    b"DEAD": Seen._take_death,
     b"READ": Seen._take_reading,
     b"FACT": Seen._take_facts,
     b"LAST": Seen._take_last,

@@ -112,19 +112,27 @@ def hidden_by_bands(planes: npt.NDArray[Any], hidden: Hidden, masked: dict[int, 
         hidden: what hides them.
         masked: by place among the planes, where the bands' own masks hide them.
     """
-    floating = planes.dtype.kind == "f"
-    if not hidden.values and not masked and not floating:
-        return None
     everywhere: Mask | None = None
     for place, plane in enumerate(planes):
-        empty = ~np.isfinite(plane) if floating else np.zeros(plane.shape, bool)
-        value = hidden.values[place] if hidden.values else None
-        if value is not None and not math.isnan(value):
-            empty |= _equal(plane, value)
-        if place in masked:
-            empty |= masked[place]
-        everywhere = empty if everywhere is None else everywhere & empty
+        empty = _empty(plane, hidden.values[place] if hidden.values else None, masked.get(place))
+        if empty is None:
+            return None
+        everywhere = empty if everywhere is None else np.logical_and(everywhere, empty, out=everywhere)
     return everywhere
+
+
+def _empty(plane: npt.NDArray[Any], value: Value | None, masked: Mask | None) -> Mask | None:
+    """Where a band is hidden by itself: `(H, W)` bool; None where it is nowhere."""
+    empty = masked
+    if value is not None and not math.isnan(value):
+        equal = _equal(plane, value)
+        empty = equal if empty is None else empty | equal
+    if plane.dtype.kind == "f":
+        finite = np.isfinite(plane)
+        if not finite.all():
+            wild = ~finite
+            empty = wild if empty is None else empty | wild
+    return empty if empty is not None and empty.any() else None
 
 
 def _equal(plane: npt.NDArray[Any], value: Value) -> Mask:

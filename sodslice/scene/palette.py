@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sodslice.scene.rgb import Mask, Pixels, looked_up
+
 SMALL = 2
 """Bytes of a pixel up to which each of its levels gets a row of its own."""
 OPAQUE = 255
@@ -25,18 +27,30 @@ class Palette:
         self._small = dtype.kind == "u" and dtype.itemsize <= SMALL
         known = [level for level in colours if level >= 0]
         levels = int(2 ** (8 * dtype.itemsize)) if self._small else max(known, default=-1) + 1
-        self._table = np.full((levels + 1, 4), BLACK, np.uint8)  # the last row is of all other levels
+        rows = np.full((levels + 1, 4), BLACK, np.uint8)  # the last row is of all other levels
         for level in known:
             if level < levels:
-                self._table[level] = colours[level]
+                rows[level] = colours[level]
+        self._tables = np.ascontiguousarray(rows.T)
 
-    def coloured(self, plane: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-        """Colours `(h, w, 4)` uint8 of levels `(h, w)`."""
-        return self._table[plane if self._small else self._rows(plane)]
+    def colours(self, plane: npt.NDArray[Any]) -> list[Pixels]:
+        """Red, green and blue, each `(h, w)` uint8, of levels `(h, w)`."""
+        return [self._of(plane, table) for table in self._tables[:3]]
+
+    def clear(self, plane: npt.NDArray[Any]) -> Mask | None:
+        """Where the colours of levels `(h, w)` have no opacity at all: `(h, w)` bool; None where none can."""
+        opacity = self._tables[3]
+        return None if opacity.all() else self._of(plane, opacity) == 0
+
+    def _of(self, plane: npt.NDArray[Any], table: Pixels) -> Pixels:
+        if self._small:
+            return looked_up(plane, table[:-1])
+        found: Pixels = table[self._rows(plane)]
+        return found
 
     def _rows(self, plane: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
         """Rows of the table, of levels of any size and sign."""
-        last = len(self._table) - 1
+        last = self._tables.shape[1] - 1
         known = (plane >= 0) & (plane < last)
         return np.where(known, plane, last).astype(np.intp)
 

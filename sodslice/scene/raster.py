@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,9 @@ from sodslice.scene.pointers import companions
 from sodslice.scene.reader import Raw, Reader
 from sodslice.scene.rendering import Rendering, parse_stretch
 from sodslice.scene.resample import method_for
+from sodslice.scene.rgb import interleaved
 from sodslice.scene.sample import sample_levels
-from sodslice.scene.stretch import FittedStretch, as_they_are, fixed_stretch, percentile_stretch
+from sodslice.scene.stretch import FittedStretch, fixed_stretch, percentile_stretch
 from sodslice.scene.turning import AS_STORED, Turn
 
 COARSE_PIXELS = 2**18
@@ -50,6 +52,7 @@ class RasterScene(SceneBase):
     def __init__(self, path: str | Path, rendering: Rendering | None = None) -> None:
         how = rendering or Rendering()
         self.name = str(path)
+        self.rendering = how
         opener = Opener(Path(path), allow_vrt=how.allow_vrt, page=how.page)
         self._handles = Handles(opener)
         self._rule = parse_stretch(how.stretch)
@@ -190,23 +193,23 @@ class RasterScene(SceneBase):
         turned = self.layout.turn.image
         if raw is None:
             return turned(np.zeros((*shape, 3), np.uint8)), turned(np.zeros(shape, bool))
-        pixels, hidden = self._coloured(*raw)
-        if hidden is None:
-            return turned(pixels), turned(np.ones(shape, bool))
-        pixels[hidden] = 0
-        return turned(pixels), turned(~hidden)
+        planes, hidden = raw
+        if self._palette is None:
+            pixels = interleaved(planes, hidden, self._levelled())
+        else:
+            palette = self._palette
+            clear = palette.clear(planes[0])
+            hidden = clear if hidden is None else hidden if clear is None else hidden | clear
+            pixels = interleaved(planes, hidden, lambda part: palette.colours(part[0]))
+        return turned(pixels), turned(np.ones(shape, bool) if hidden is None else ~hidden)
 
-    def _coloured(self, planes: npt.NDArray[Any], hidden: Valid | None) -> tuple[Pixels, Valid | None]:
-        """RGB of planes, and what hides it."""
-        if self._palette is not None:
-            colours = self._palette.coloured(planes[0])
-            clear = colours[..., 3] == 0
-            return np.ascontiguousarray(colours[..., :3]), clear if hidden is None else hidden | clear
+    def _levelled(self) -> Callable[[npt.NDArray[Any]], Sequence[Pixels]]:
+        """What makes planes `(bands, h, w)` uint8, where they hold levels."""
         stretch = self.stretch
-        pixels = as_they_are(planes) if stretch is None else stretch.apply(planes)
+        apply: Callable[[npt.NDArray[Any]], Sequence[Pixels]] = list if stretch is None else stretch.apply
         if self._reader.bands.inverted:
-            np.subtract(255, pixels, out=pixels)
-        return pixels, hidden
+            return lambda planes: [np.subtract(255, plane) for plane in apply(planes)]
+        return apply
 
     def _sampled(self) -> tuple[npt.NDArray[Any], Any, str]:
         """Levels, the rule and the words for the sample, as `percentile_stretch` takes them."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sodslice.scene.rendering import StretchRule
+from sodslice.scene.rgb import looked_up
 
 Pixels = npt.NDArray[np.uint8]
 
-CHUNK_PIXELS = 2**16
-"""Pixels that are stretched at a time: what is in between stays in the processor's cache."""
+TABLES = 64
+"""Tables of up to 64 KB that are kept."""
 
 EXACT = 2**53
 """Up to here float64 holds every whole number; longer ones are no good in JSON."""
@@ -49,16 +51,9 @@ class FittedStretch:
         low, high = ([v if abs(v) <= EXACT else float(v) for v in vs] for vs in (self.low, self.high))
         return {"rule": self.rule, "low": low, "high": high, "sample": self.sample}
 
-    def apply(self, planes: npt.NDArray[Any]) -> Pixels:
-        """RGB `(H, W, 3)` uint8 of planes `(1 or 3, H, W)` of real numbers; NaN becomes 0."""
-        return _interleaved(
-            [_stretched(p, low, high) for p, low, high in zip(planes, self.low, self.high, strict=True)]
-        )
-
-
-def as_they_are(planes: npt.NDArray[np.uint8]) -> Pixels:
-    """RGB `(H, W, 3)` of planes `(1 or 3, H, W)` uint8."""
-    return _interleaved(list(planes))
+    def apply(self, planes: npt.NDArray[Any]) -> list[Pixels]:
+        """Planes `(H, W)` uint8, of planes `(bands, H, W)` of real numbers; NaN becomes 0."""
+        return [_stretched(p, low, high) for p, low, high in zip(planes, self.low, self.high, strict=True)]
 
 
 def fixed_stretch(
@@ -113,15 +108,27 @@ def percentile_stretch(values: npt.NDArray[Any], rule: StretchRule, sample: str)
 
 
 def _stretched(plane: npt.NDArray[Any], low: float, high: float) -> Pixels:
-    """One plane `(H, W)` as uint8, by way of blocks of a few rows."""
+    """One plane `(H, W)` as uint8: by a table where its type has few levels, else by arithmetic."""
+    if plane.dtype.kind == "f" or plane.dtype.itemsize > 2:
+        return _computed(plane, low, high)
+    return looked_up(plane.view(f"u{plane.dtype.itemsize}"), _table(plane.dtype, low, high))
+
+
+@lru_cache(TABLES)
+def _table(dtype: np.dtype[Any], low: float, high: float) -> Pixels:
+    """What each level of a type of 8 or 16 bits becomes, in the order of their bits as whole numbers."""
+    bits = np.arange(2 ** (8 * dtype.itemsize), dtype=f"u{dtype.itemsize}")
+    table: Pixels = _computed(bits.view(dtype)[None], low, high)[0]
+    table.flags.writeable = False
+    return table
+
+
+def _computed(plane: npt.NDArray[Any], low: float, high: float) -> Pixels:
+    """One plane `(H, W)` as uint8, by arithmetic."""
     whole = plane.dtype.kind != "f" and plane.dtype.itemsize < 8  # float64 does not hold longer ones
     scale = _whole_numbers_as if whole else _floats_as
-    rows = max(1, CHUNK_PIXELS // plane.shape[1])
-    levels = np.empty(plane.shape, np.uint8)
     with np.errstate(over="ignore"):
-        for top in range(0, len(plane), rows):
-            levels[top : top + rows] = scale(plane[top : top + rows], low, high)
-    return levels
+        return scale(plane, low, high).astype(np.uint8, copy=False)
 
 
 def _whole_numbers_as(part: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[Any]:
@@ -155,11 +162,3 @@ def _floats_as(part: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[n
     np.add(scaled, 0.5, out=scaled)
     np.fmax(scaled, 0, out=scaled)  # fmax takes the number where the other is none
     return np.minimum(scaled, 255, out=scaled)
-
-
-def _interleaved(planes: list[Pixels]) -> Pixels:
-    """Three planes `(H, W)` side by side; one of them three times."""
-    pixels = np.empty((*planes[0].shape, 3), np.uint8)
-    for band in range(3):
-        pixels[..., band] = planes[band % len(planes)]
-    return pixels

@@ -17,7 +17,20 @@ class Work:
     """
 
     readers: int = setting(
-        2, Setting(Whole(1, 64), "Threads that read tiles ahead.", "Machine", changes_result=False)
+        2,
+        Setting(
+            Whole(1, 64), "Threads that read tiles ahead, of all workers.", "Machine", changes_result=False
+        ),
+    )
+    workers: int = setting(
+        1,
+        Setting(
+            Whole(1, 256),
+            "Processes that look at tiles, each with a share of the cores; 1 is the process itself. A device "
+            "of several ids, such as gpu:0,1, has one for each.",
+            "Machine",
+            changes_result=False,
+        ),
     )
     on_error: str = setting(
         "fail",

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sodslice.errors import OptionError
-from sodslice.tables.limits import MOST_TILES, SMALLEST_TILE
+from sodslice.tables.limits import MOST_TILES, SMALLEST_TILE, size_words
 
 TileIds = npt.NDArray[np.int64]
 
@@ -59,11 +59,12 @@ class Grid:
     Args:
         width: of the scene in pixels.
         height: of the scene in pixels.
-        tile: tile side in pixels, at least 32.
-        overlap: below 1 a share of the tile, from 1 on pixels.
+        tile: width of a tile in pixels, at least 32.
+        overlap: below 1 a share of the tile, of its shorter side; from 1 on pixels.
         origin: (x, y), each from 0 to the stride - 1: shifts the grid that many pixels up and left, to
             measure how much a result depends on where the seams fall. Tiles that would begin before the
             scene are moved inside it.
+        tile_height: of a tile in pixels, at least 32; None where tiles are square.
 
     Raises:
         OptionError: a size, tile, overlap or origin that makes no grid.
@@ -74,47 +75,54 @@ class Grid:
     tile: int
     overlap: float = 0.2
     origin: tuple[int, int] = (0, 0)
+    tile_height: int | None = None
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1:
             raise OptionError(f"a scene must have at least one pixel, got {self.width} x {self.height}")
-        about = max(1, self.width // self.stride) * max(1, self.height // self.stride)
+        across, down = self.strides
+        about = max(1, self.width // across) * max(1, self.height // down)
         if about > MOST_TILES:
             raise OptionError(
-                f"{self.width} x {self.height} pixels make about {about} tiles of {self.tile}, "
-                f"and at most {MOST_TILES} are run; "
+                f"{self.width} x {self.height} pixels make about {about} tiles of "
+                f"{size_words(self.full_size)}, and at most {MOST_TILES} are run; "
                 "use a larger `tile` or less `overlap`, or cut the scene with gdal_translate -srcwin"
             )
-        for shift in self.origin:
-            if not 0 <= shift < self.stride:
-                raise OptionError(
-                    f"origin must lie between 0 and the stride - 1 = {self.stride - 1}, got {shift}"
-                )
+        for shift, stride in zip(self.origin, self.strides, strict=True):
+            if not 0 <= shift < stride:
+                raise OptionError(f"origin must lie between 0 and the stride - 1 = {stride - 1}, got {shift}")
 
     @property
-    def stride(self) -> int:
-        """From one tile to the next, in pixels."""
-        return self.tile - self.overlap_px
+    def full_size(self) -> tuple[int, int]:
+        """Width and height of a tile as asked."""
+        return self.tile, self.tile if self.tile_height is None else self.tile_height
+
+    @property
+    def strides(self) -> tuple[int, int]:
+        """From one tile to the next in x and y, in pixels."""
+        width, height = self.full_size
+        return width - self.overlap_px, height - self.overlap_px
 
     @property
     def overlap_px(self) -> int:
         """Overlap of neighbouring tiles in pixels."""
-        return overlap_px(self.tile, self.overlap)
+        return overlap_px(min(self.full_size), self.overlap)
 
     @property
     def tile_size(self) -> tuple[int, int]:
         """Width and height of each tile: smaller than asked only where the scene is."""
-        return min(self.tile, self.width), min(self.tile, self.height)
+        width, height = self.full_size
+        return min(width, self.width), min(height, self.height)
 
     @cached_property
     def columns(self) -> TileIds:
         """First pixels of the tiles along x, increasing; the last is flush with the edge."""
-        return _starts(self.width, self.tile, self.stride, self.origin[0])
+        return tile_starts(self.width, self.full_size[0], self.overlap_px, self.origin[0])
 
     @cached_property
     def rows(self) -> TileIds:
         """First pixels of the tiles along y, increasing; the last is flush with the edge."""
-        return _starts(self.height, self.tile, self.stride, self.origin[1])
+        return tile_starts(self.height, self.full_size[1], self.overlap_px, self.origin[1])
 
     def __len__(self) -> int:
         return len(self.columns) * len(self.rows)
@@ -166,10 +174,18 @@ def plan_tiles(
     return list(Grid(width, height, tile, overlap, origin).tiles())
 
 
-def _starts(length: int, tile: int, stride: int, shift: int) -> TileIds:
-    last = max(0, length - tile)
-    starts = range(-shift, last, stride)
-    return np.array(sorted({min(max(0, start), last) for start in starts} | {last}), np.int64)
+def tile_starts(length: int, side: int, overlap: int, shift: int = 0) -> TileIds:
+    """First pixels of the tiles along one axis, increasing; the last is flush with the edge.
+
+    Args:
+        length: of the scene in pixels.
+        side: of a tile in pixels.
+        overlap: of neighbours in pixels, less than the side.
+        shift: as `origin` of `Grid`.
+    """
+    last = max(0, length - side)
+    starts = np.arange(-shift, last, side - overlap, dtype=np.int64) if last else np.empty(0, np.int64)
+    return np.append(starts.clip(0), last)
 
 
 def _reach(starts: TileIds, size: int) -> tuple[TileIds, TileIds]:

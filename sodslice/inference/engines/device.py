@@ -19,15 +19,15 @@ class Device(NamedTuple):
         return self.kind if self.kind == "cpu" else f"{self.kind}:{self.number}"
 
 
-def parse_device(text: str) -> Device | None:
-    """The device that a user names; None for `auto`.
+def parse_devices(text: str) -> tuple[Device, ...]:
+    """The devices that a user names, `gpu:0,1` for two of a kind; none for `auto`.
 
     Raises:
-        DeviceError: the kind is unknown, the index is no number, or the CPU is given an index.
+        DeviceError: the kind is unknown, an index is no number or stands twice, or the CPU is given one.
     """
     if text.lower() == "auto":
-        return None
-    kind, colon, index = text.lower().partition(":")
+        return ()
+    kind, colon, indexes = text.lower().partition(":")
     if kind not in KINDS:
         known = ("auto", *KINDS)
         raise DeviceError(f"unknown device {text!r}; known are {', '.join(known)}{did_you_mean(kind, known)}")
@@ -35,8 +35,22 @@ def parse_device(text: str) -> Device | None:
         raise DeviceError(
             f"the CPU takes no index, got {text!r}; write cpu, and `threads` for the number of cores"
         )
-    if "," in index:
-        raise DeviceError(f"one run uses one device, got {text!r}; name one of them")
-    if colon and not index.isdigit():
-        raise DeviceError(f"a device index is a number from 0, got {text!r}; write for example {kind}:0")
-    return Device(kind, int(index or 0))
+    numbers = indexes.split(",") if colon else ["0"]
+    if not all(number.isdecimal() for number in numbers) or len(set(numbers)) < len(numbers):
+        raise DeviceError(
+            f"device indexes are numbers from 0, each once, got {text!r}; write for example {kind}:0 "
+            f"or {kind}:0,1"
+        )
+    return tuple(Device(kind, int(number)) for number in numbers)
+
+
+def parse_device(text: str) -> Device | None:
+    """The one device that a user names; None for `auto`.
+
+    Raises:
+        DeviceError: as `parse_devices`, or there are several.
+    """
+    devices = parse_devices(text)
+    if len(devices) > 1:
+        raise DeviceError(f"one model runs on one device, got {text!r}; name one of them")
+    return devices[0] if devices else None

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sodslice.errors import DeviceError, ModelError
-from sodslice.inference.engines.device import Device
-from sodslice.inference.engines.session import Engine, Feeds, Request
+from sodslice.inference.engines.device import KINDS, Device
+from sodslice.inference.engines.session import DeviceMemoryError, Engine, Feeds, Request
+from sodslice.system import chip
 from sodslice.system.quiet import quiet_native_output
 from sodslice.system.signals import signals_held
 
@@ -24,6 +25,14 @@ log = logging.getLogger(__name__)
 
 GPU_MEMORY_MB = 500
 """Paddle's first GPU allocation; it grows as needed."""
+
+TENSORRT_LEAST = 3
+"""Operations that a part of the graph must have to go to TensorRT; upstream's number."""
+
+OUT_OF_MEMORY = ("ResourceExhausted", "Out of memory", "out of memory", "Cannot allocate memory")
+"""Words of Paddle's errors."""
+
+Configure = Callable[[Any], None]
 
 _IMPORTING = RLock()
 _LOADING = RLock()
@@ -61,11 +70,13 @@ def pick_device(asked: Device | None) -> Device:
     Raises:
         DeviceError: the device asked for is not there. It is never replaced silently.
     """
+    if asked is None and not _built_for_gpus():
+        return Device("cpu")
+    if asked is not None and asked.kind == "cpu":
+        return asked
     paddle = import_paddle()
     if asked is None:
         return Device("gpu") if _device_count(paddle, "gpu") else Device("cpu")
-    if asked.kind == "cpu":
-        return asked
     count = _device_count(paddle, asked.kind)
     if asked.number < count:
         return asked
@@ -99,11 +110,12 @@ class PaddleSession:
     """An exported graph on Paddle Inference.
 
     On the CPU, oneDNN is tried in full, then without its placement pass (Paddle 3.3 cannot run
-    `nearest_interp` through oneDNN), then not at all; each is probed with one run, since Paddle only
-    notices then. The last step is warned about: it is several times slower, with the same boxes.
+    `nearest_interp` through oneDNN), then, in fp32, not at all; each is probed with one run, since Paddle
+    only notices then. The last step is warned about: it is several times slower, with the same boxes.
 
     Args:
-        request: `.json` (PIR) or `.pdmodel` graph with `.pdiparams`.
+        request: `.json` (PIR) or `.pdmodel` graph with `.pdiparams`. Its backend is `tensorrt` on a GPU,
+            and `plain` (without oneDNN) on a CPU.
 
     Raises:
         ModelError: Paddle cannot load or run the files.
@@ -112,16 +124,19 @@ class PaddleSession:
     """
 
     def __init__(self, request: Request) -> None:
+        if request.precision == "fp32":
+            chip.keep_fp32_exact()
         self._inference = import_paddle().inference
         self._predictor: Any = None
         self._inputs: dict[str, Any] = {}
         self._outputs: list[Any] = []
         graph, failures = request.graph, list[str]()
-        for words, configure in _ways(request.device):
+        for words, configure in _ways(request):
             try:
                 with _LOADING, quiet_native_output():
                     self._load(request, configure)
-                    self.run({n: request.probe[n] for n in self._inputs})
+                    if request.probe is not None:
+                        self.run({n: request.probe[n] for n in self._inputs})
             except KeyError as error:
                 raise ModelError(f"{graph} wants an input {error} that detectors do not have") from None
             except (RuntimeError, ValueError, OSError, TypeError) as error:
@@ -132,7 +147,9 @@ class PaddleSession:
                 log.warning(
                     "oneDNN cannot run this model here, so it runs several times slower: %s", failures[0]
                 )
-            self.description = f"paddle {import_paddle().__version__}, {request.device}, {words}"
+            self.description = ", ".join(
+                [f"paddle {import_paddle().__version__}", request.device.kind, words, request.precision]
+            )
             return
         raise ModelError(f"Paddle cannot run {graph}: {failures[-1]}")
 
@@ -151,7 +168,14 @@ class PaddleSession:
             raise ModelError("the model is closed; load it again")
         for name, handle in self._inputs.items():
             handle.copy_from_cpu(np.ascontiguousarray(feeds[name]))
-        self._predictor.run()
+        try:
+            self._predictor.run()
+        except (RuntimeError, MemoryError) as error:
+            if any(word in str(error) for word in OUT_OF_MEMORY):
+                raise DeviceMemoryError(
+                    f"Paddle has not the memory for such a batch: {_reason(error)}"
+                ) from None
+            raise
         return [handle.copy_to_cpu() for handle in self._outputs]
 
     def close(self) -> None:
@@ -169,11 +193,17 @@ class PaddleSession:
         self._inputs = {n: predictor.get_input_handle(n) for n in predictor.get_input_names()}
 
 
-def _ways(device: Device) -> list[tuple[str, Callable[[Any], None]]]:
+def _ways(request: Request) -> list[tuple[str, Configure]]:
     """How to configure Paddle for a device, the best way first, each with its name."""
-    if device.kind == "cpu":
-        return [("oneDNN", _full_onednn), ("oneDNN without placement", _placed_onednn), ("plain", _plain)]
-    return [(device.kind, lambda config: _accelerator(config, device))]
+    if request.device.kind != "cpu":
+        words = request.backend or request.device.kind
+        return [(words, lambda config: _accelerator(config, request))]
+    if request.backend == "plain":
+        return [("without oneDNN", _plain)]
+    half = request.precision == "bf16"
+    full, placed = (_in_bf16(way) if half else way for way in (_full_onednn, _placed_onednn))
+    ways: list[tuple[str, Configure]] = [("oneDNN", full), ("oneDNN without placement", placed)]
+    return ways if half else [*ways, ("plain", _plain)]
 
 
 def _full_onednn(config: Any) -> None:
@@ -187,14 +217,33 @@ def _placed_onednn(config: Any) -> None:
     config.delete_pass("onednn_placement_pass")
 
 
+def _in_bf16(way: Configure) -> Configure:
+    def configure(config: Any) -> None:
+        way(config)
+        config.enable_mkldnn_bfloat16()
+
+    return configure
+
+
 def _plain(config: Any) -> None:
     config.disable_gpu()
     config.disable_mkldnn()
 
 
-def _accelerator(config: Any, device: Device) -> None:
+def _accelerator(config: Any, request: Request) -> None:
+    device, words = request.device, import_paddle().inference.PrecisionType
+    half = request.precision == "fp16"
     if device.kind == "gpu":
-        config.enable_use_gpu(GPU_MEMORY_MB, device.number)
+        config.enable_use_gpu(GPU_MEMORY_MB, device.number, words.Half if half else words.Float32)
+        if request.backend == "tensorrt":
+            config.enable_tensorrt_engine(
+                workspace_size=1 << 30,
+                max_batch_size=1,
+                min_subgraph_size=TENSORRT_LEAST,
+                precision_mode=words.Half if half else words.Float32,
+                use_static=False,
+                use_calib_mode=False,
+            )
     elif device.kind == "xpu":
         config.enable_xpu()
         config.set_xpu_device_id(device.number)
@@ -209,14 +258,43 @@ def _reason(error: Exception) -> str:
     return (telling or lines or [type(error).__name__])[0][:200]
 
 
-def _version() -> str | None:
-    """Of the installed Paddle, whichever build it is, without importing it."""
+def _built_for_gpus() -> bool:
+    return "paddlepaddle-gpu" in _installed()
+
+
+def _installed() -> dict[str, str]:
+    """The builds that are installed, with their versions; Paddle is not imported."""
+    found = {}
     for distribution in ("paddlepaddle", "paddlepaddle-gpu"):
         try:
-            return version(distribution)
+            found[distribution] = version(distribution)
         except PackageNotFoundError:
             continue
-    return None
+    return found
 
 
-ENGINE = Engine("paddle", (".json", ".pdmodel"), version=_version, pick=pick_device, load=PaddleSession)
+def _version() -> str | None:
+    return next(iter(_installed().values()), None)
+
+
+def _kinds() -> tuple[str, ...]:
+    """All that Paddle has a word for: what a build can drive is known when it is imported."""
+    return KINDS
+
+
+def _precisions(kind: str) -> tuple[str, ...]:
+    if kind == "cpu":
+        return ("fp32", "bf16") if chip.computes_bf16() else ("fp32",)
+    return ("fp32", "fp16") if kind == "gpu" else ("fp32",)
+
+
+ENGINE = Engine(
+    "paddle",
+    (".json", ".pdmodel"),
+    version=_version,
+    pick=pick_device,
+    load=PaddleSession,
+    kinds=_kinds,
+    precisions=_precisions,
+    install="paddlepaddle",
+)

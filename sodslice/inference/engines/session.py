@@ -1,4 +1,4 @@
-"""What an engine is, and what it gives: named float32 tensors in, raw arrays out."""
+"""What an engine is, and what it gives: named arrays in, raw arrays out."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
+from sodslice.errors import ModelError
 from sodslice.inference.engines.device import Device
 
-Feeds = Mapping[str, npt.NDArray[np.float32]]
+Feeds = Mapping[str, npt.NDArray[Any]]
+
+PRECISIONS = ("fp32", "bf16", "fp16", "int8")
+
+
+class DeviceMemoryError(ModelError):
+    """The device has not the memory for so large a batch."""
 
 
 class Session(Protocol):
@@ -27,7 +33,11 @@ class Session(Protocol):
         """What runs the graph, in words."""
 
     def run(self, feeds: Feeds) -> list[npt.NDArray[Any]]:
-        """Outputs of the graph, in its order, as arrays of the caller's own."""
+        """Outputs of the graph, in its order, as arrays of the caller's own.
+
+        Raises:
+            DeviceMemoryError: the device has not enough memory for the batch.
+        """
 
     def close(self) -> None:
         """Give back what it holds; closing twice does no harm."""
@@ -42,14 +52,24 @@ class Request:
         parameters: file of the weights; None where they are in the graph.
         device: that `Engine.pick` chose.
         threads: CPU threads.
-        probe: feeds for a trial run, of the shapes that will come.
+        probe: feeds for a trial run, of the shapes that will come; None: the graph has run here before.
+        precision: of the arithmetic.
+        backend: which of the engine's own ways; "" leaves it to the engine.
+        pixels: `image` comes as `(N, H, W, 3)` uint8, if the engine says that it takes pixels.
     """
 
     graph: Path
     parameters: Path | None
     device: Device
     threads: int
-    probe: Feeds
+    probe: Feeds | None
+    precision: str = "fp32"
+    backend: str = ""
+    pixels: bool = False
+
+
+def _only_fp32(_: str) -> tuple[str, ...]:
+    return ("fp32",)
 
 
 @dataclass(frozen=True)
@@ -63,6 +83,11 @@ class Engine:
         pick: the device to use, from the one asked for (None: the best that is there); raises DeviceError
             where it is not there.
         load: a session; raises ModelError where the files cannot be loaded or run.
+        kinds: of device that what is installed was built for. Imports nothing heavy.
+        precisions: that a kind of device computes with by itself, without imitating them.
+        translates: whether it runs Paddle's `.json` graphs as well, once they are translated to ONNX.
+        takes_pixels: whether its sessions take `image` as `(N, H, W, 3)` uint8 where a request says so.
+        install: what `pip install` needs to bring it.
     """
 
     name: str
@@ -70,3 +95,8 @@ class Engine:
     version: Callable[[], str | None]
     pick: Callable[[Device | None], Device]
     load: Callable[[Request], Session]
+    kinds: Callable[[], tuple[str, ...]] = lambda: ("cpu",)
+    precisions: Callable[[str], tuple[str, ...]] = _only_fp32
+    translates: bool = False
+    takes_pixels: bool = False
+    install: str = ""
