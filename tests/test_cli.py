@@ -42,7 +42,7 @@ def test_run_writes_geojson_beside_the_caller_and_one_line_on_stdout(scene, tmp_
     work.mkdir()
     done = in_a_process("run", scene, "--model", "blobs", cwd=work)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"{scene}: 2 objects (blob 2) -> scene.geojson [1 tiles, ")
+    assert done.stdout.startswith(f"{scene}: 2 objects (blob 2) -> scene.geojson [1 tile, ")
     assert done.stdout.count("\n") == 1
     assert len(json.loads((work / "scene.geojson").read_text())["features"]) == 2
 

@@ -2,16 +2,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from sodslice import SodsliceError, load_model
 from sodslice.errors import DeviceError, ModelError, OptionError
+from sodslice.inference import InferenceChoice
 from sodslice.inference.engines import ENGINES, Device, Request, parse_devices
 from sodslice.inference.engines import onnxruntime as ort
 from sodslice.inference.engines.choosing import Choice, Wish, choose_engine, split_word
 from sodslice.inference.engines.openvino import OpenvinoSession
+from sodslice.inference.limits import Suppression
+from sodslice.merging.suppression import suppressed_by
+from sodslice.models import load_spec, resolve_model
 from sodslice.models.store import SHIPPED
 from sodslice.models.translation import BESIDE
 from sodslice.system import chip
@@ -235,3 +241,36 @@ def test_openvino_takes_pixels_as_they_are_and_gives_the_same(towns):
 def test_the_chip_says_its_name_and_flags():
     assert f"{chip.cores()} cores" in chip.describe()
     assert chip.computes_bf16() == bool(chip.flags() & chip.BF16_FLAGS)
+
+
+def test_tiles_at_once_give_what_they_give_one_by_one(towns):
+    spec = resolve_model("vehicle-t", InferenceChoice(device="cpu"))
+    one, two = load_spec(spec), load_spec(replace(spec, streams=2))
+    wanted = [one.detect(tile[None])[0] for tile in towns]
+    assert two.concurrent
+    with ThreadPoolExecutor(4) as pool:
+        many = list(pool.map(lambda k: two.detect(towns[k % 3][None])[0], range(12)))
+    for k, found in enumerate(many):
+        assert np.array_equal(found.boxes, wanted[k % 3].boxes)
+        assert np.array_equal(found.scores, wanted[k % 3].scores)
+
+
+def test_of_the_same_candidates_the_best_are_decided_however_many_are_wanted():
+    random = np.random.default_rng(5)
+    corners = random.uniform(0, 300, (6000, 2))
+    boxes = np.concatenate([corners, corners + random.uniform(8, 30, (6000, 2))], axis=1)
+    scores = random.random(6000).astype(np.float32) ** 4
+    labels = random.integers(0, 3, 6000).astype(np.int32)
+    rule = Suppression(0.6, 0.01)
+    boxes_of_all, scores_of_all, labels_of_all = rule((boxes, scores, labels))
+    order = np.argsort(-scores, kind="stable")
+    winners = suppressed_by(boxes, labels, None, order=order, least_iou=0.6)
+    wanted = [row for row in order if winners[row] == row and scores[row] > 0.01]
+    assert np.array_equal(boxes_of_all, boxes[wanted])
+    for enough, lowest in ((1, 1.0), (50, 1.0), (200, 0.5), (10_000, 1.0)):
+        found, found_scores, found_labels = rule((boxes, scores, labels), enough=enough, lowest=lowest)
+        count = len(found)
+        assert count >= min(len(wanted), max(enough + 1, int((scores_of_all >= lowest).sum())))
+        assert np.array_equal(found, boxes_of_all[:count])
+        assert np.array_equal(found_scores, scores_of_all[:count])
+        assert np.array_equal(found_labels, labels_of_all[:count])

@@ -119,3 +119,15 @@ def test_a_model_of_fixed_size_is_shown_tiles_of_the_size_asked_for():
     pixels = ArrayScene(np.full((300, 80, 3), 9, np.uint8))
     run(pixels, model=Watching(input_size=(64, 64)), options={"tile": "96x64", "overlap": 0})
     assert set(shapes) == {(64, 96)}
+
+
+def test_two_tiles_go_through_a_model_at_once_where_there_are_many_and_they_are_not_large():
+    def streams(size, model=None, **options):
+        return make_plan(Emptiness(*size), model=model or Knowing(), options=options).model.streams
+
+    assert streams((6144, 6144), tile=1024) == 2
+    assert streams((1800, 1800), tile=1024) == 1
+    assert streams((6144, 6144), tile=1024, window=(0, 0, 1500, 1500)) == 1
+    assert streams((16_000, 16_000), tile=2048) == 1
+    assert streams((16_000, 16_000), model=Knowing(input_size=(1920, 1920))) == 2
+    assert streams((16_000, 16_000), model=Knowing(input_size=(2048, 2048))) == 1

@@ -6,8 +6,8 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from threading import RLock
-from typing import Any
+from threading import RLock, Semaphore
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,16 @@ WORTH_IT = 1.05
 """By so much a batch must be faster than the best before it."""
 
 
+class Taking(NamedTuple):
+    """How a session takes tiles.
+
+    Fields: `pixels`, whether `image` is `(N, H, W, 3)` uint8; `at_once`, threads that may call it at once.
+    """
+
+    pixels: bool = False
+    at_once: int = 1
+
+
 class ExportedDetector:
     """A PaddleDetection export (an `inference.yml` folder) on an engine.
 
@@ -42,7 +52,7 @@ class ExportedDetector:
         batch: tiles per call of the graph; smaller batches are padded to it, so that engines which cache by
             shape see one shape.
         limits: what stops the graph's NMS; None takes `max_per_tile` of the info.
-        pixels: the session takes `image` as `(N, H, W, 3)` uint8.
+        taking: how the session takes tiles.
     """
 
     concurrent = True
@@ -56,15 +66,16 @@ class ExportedDetector:
         *,
         batch: int = 1,
         limits: Limits | None = None,
-        pixels: bool = False,
+        taking: Taking | None = None,
     ) -> None:
         self._session = session
         self._deep: Session | None = None
         self._preprocess = preprocess
         self._batch = batch
         self._limits = Limits(kept=info.max_per_tile) if limits is None else limits
-        self._pixels = pixels
+        self._taking = taking or Taking()
         self._lock = RLock()
+        self._turns = Semaphore(self._taking.at_once)
         self.info = info
 
     @property
@@ -114,7 +125,7 @@ class ExportedDetector:
             pixels: `(B, H, W, 3)` uint8 RGB; fewer than a batch are padded, more are one call too.
         """
         padded = _pad_batch(pixels, max(self._batch, len(pixels)))
-        feeds, _ = feeds_for(self._preprocess, padded, pixels=self._pixels)
+        feeds, _ = feeds_for(self._preprocess, padded, pixels=self._taking.pixels)
         given = {name: feeds[name] for name in self._session.input_names}
         return lambda: self._session.run(given)
 
@@ -189,9 +200,9 @@ class ExportedDetector:
     def _run(self, session: Session | None, part: Pixels, lowest: float) -> list[Columns]:
         """Checked rows of each tile of a batch, after NMS where that is left to us."""
         batch = max(self._batch, len(part))
-        feeds, scale = feeds_for(self._preprocess, _pad_batch(part, batch), pixels=self._pixels)
+        feeds, scale = feeds_for(self._preprocess, _pad_batch(part, batch), pixels=self._taking.pixels)
         running = self._session if session is None else session
-        with self._lock:
+        with self._turns:
             outputs = running.run({name: feeds[name] for name in running.input_names})
         tables = _tables(outputs, batch, scale, self.info)[: len(part)]
         rule, usual = self._limits.suppression, self._limits.usual

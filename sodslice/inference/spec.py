@@ -23,6 +23,7 @@ class ModelSpec:
         threads: CPU threads; None for all cores.
         batch: tiles per call; 0 for as many as make the device faster.
         precision: of the arithmetic.
+        streams: tiles that go through the model at once, each on its part of the threads, if the engine can.
     """
 
     word: str
@@ -34,6 +35,7 @@ class ModelSpec:
     threads: int | None = None
     batch: int = 1
     precision: str = "fp32"
+    streams: int = 1
 
     @property
     def loadable(self) -> bool:

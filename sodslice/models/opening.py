@@ -11,7 +11,7 @@ from sodslice.errors import OptionError
 from sodslice.inference import ExportedDetector, ModelFolder, ModelSpec
 from sodslice.inference.engines import Device, Engine, Request, Session, parse_device
 from sodslice.inference.engines.choosing import split_word
-from sodslice.inference.exported import feeds_for
+from sodslice.inference.exported import Taking, feeds_for
 from sodslice.inference.lifting import open_lifted
 from sodslice.inference.limits import USUAL, Limits
 from sodslice.models.translation import hold_against, translation_of, trusted
@@ -39,6 +39,11 @@ class Opening:
         """Whether the engine needs the graph in ONNX."""
         return self.files.graph.suffix not in self.engine.graphs
 
+    @property
+    def streams(self) -> int:
+        """Tiles that go through the graph at once."""
+        return min(self.spec.streams, _threads(self.spec)) if self.engine.has_streams else 1
+
     def request(self, graph: Path, *, batch: int, probed: bool = True) -> Request:
         """What is asked of the engine.
 
@@ -59,6 +64,7 @@ class Opening:
             self.spec.precision,
             split_word(self.spec.engine)[1],
             self.pixels,
+            self.streams,
         )
 
     def native(self) -> tuple[Session, Limits]:
@@ -107,8 +113,9 @@ def open_folder(files: ModelFolder, spec: ModelSpec) -> ExportedDetector:
     device = engine.pick(parse_device(spec.device))  # before OpenCV's threads, which could take its signals
     opening = Opening(files, spec, engine, device, engine.takes_pixels and files.preprocess.keeps_levels)
     session, limits = opening.by_translation() if opening.translated else opening.native()
+    taking = Taking(opening.pixels, opening.streams)
     detector = ExportedDetector(
-        session, files.preprocess, spec.info, batch=spec.batch or 1, limits=limits, pixels=opening.pixels
+        session, files.preprocess, spec.info, batch=spec.batch or 1, limits=limits, taking=taking
     )
     if not spec.batch:
         detector.fit_batch(files.info.input_size or (FITTING_SIDE, FITTING_SIDE))

@@ -30,6 +30,10 @@ from sodslice.tables.tiles import Grid, TileIds
 OFTEN = 4.0
 """How often each pixel may go through the model, for the overlap's sake, before the user is told."""
 TILES_AT_ONCE = 50_000
+STREAMED_FROM = 8
+"""Tiles from which on two go through a model at once."""
+STREAMED_PX = 4_000_000
+"""Pixels of the largest tiles of which two go through a model at once."""
 
 SceneLike = str | Path | npt.NDArray[Any] | Scene | SceneBase
 ModelLike = str | Path | Detector | ModelSpec
@@ -81,7 +85,7 @@ def plan_for(scene: SceneBase, spec: ModelSpec, options: Options) -> RunPlan:
     notes = (*scene.notes, *within.notes, *reading.notes, *_size_notes(grid, spec), *_overlap_notes(grid))
     plan = RunPlan(
         scene=planned,
-        model=spec,
+        model=_streamed(spec, grid, len(ids)),
         grid=grid,
         looked_at=LookedAt.of(ids, replace(reading, notes=())),
         gsd=coverage.gsd,
@@ -105,6 +109,17 @@ def plan_for(scene: SceneBase, spec: ModelSpec, options: Options) -> RunPlan:
     plan = replace(plan, notes=(*plan.notes, *said))
     vars(plan)["within"] = within  # which it would work out again
     return plan
+
+
+def _streamed(spec: ModelSpec, grid: Grid, tiles: int) -> ModelSpec:
+    """The model, run on two tiles at once where there are enough of them to keep the cores busy.
+
+    That is faster than all cores on one tile, whose threads wait for each other, and costs the memory of one
+    tile more, so large ones go one by one.
+    """
+    width, height = spec.info.input_size or grid.tile_size
+    two = tiles >= STREAMED_FROM and width * height <= STREAMED_PX
+    return replace(spec, streams=2) if two else spec
 
 
 def finishing_of(options: Options, spec: ModelSpec) -> Finishing:

@@ -23,6 +23,7 @@ def crew_of(model: ModelSpec, workers: int) -> int:
 def share_of(plan: RunPlan, number: int, crew: int) -> RunPlan:
     """The plan as one of several workers carries it out.
 
+    Each runs one tile at a time: the workers are what runs several, and one model serves all scenes of a job.
     Cores are shared out to those whose `threads` are not given; so are readers, and GDAL's cache where all of
     them would take more than `MOST_CACHE`.
 
@@ -36,7 +37,7 @@ def share_of(plan: RunPlan, number: int, crew: int) -> RunPlan:
     cache = min(reading.cache_bytes, max(SMALLEST_CACHE, MOST_CACHE // crew))
     return replace(
         plan,
-        model=replace(spec, device=devices[number % len(devices)], threads=threads),
+        model=replace(spec, device=devices[number % len(devices)], threads=threads, streams=1),
         looked_at=replace(plan.looked_at, reading=replace(reading, cache_bytes=cache)),
         readers=max(1, plan.readers // crew),
     )

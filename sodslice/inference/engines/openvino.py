@@ -5,7 +5,11 @@ from __future__ import annotations
 import importlib
 import logging
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
+from queue import SimpleQueue
+from threading import Event, Lock
 from typing import Any
 
 import numpy as np
@@ -26,6 +30,24 @@ SHAPES_KEPT = 2
 """Compiled graphs that are held: of tiles, and of parts of tiles that are looked at again."""
 
 
+_FIRST = Lock()
+_BEGUN = Event()
+
+
+@contextmanager
+def _alone_at_first() -> Iterator[None]:
+    """The first run of a process is alone: OpenVINO's bindings set themselves up in it.
+
+    Two threads that do so at once can wait for each other for ever, one with the GIL and one with a lock.
+    """
+    if _BEGUN.is_set():
+        yield
+        return
+    with _FIRST:
+        yield
+        _BEGUN.set()
+
+
 class OpenvinoSession:
     """A graph on OpenVINO, compiled for each shape of input, which is faster than for any shape.
 
@@ -35,7 +57,7 @@ class OpenvinoSession:
     Raises:
         ModelError: OpenVINO cannot read, compile or run the files.
 
-    Not thread-safe; `run` lets other threads go on.
+    As many threads as there are streams may call `run` at once; it lets other threads go on.
     """
 
     def __init__(self, request: Request) -> None:
@@ -44,7 +66,8 @@ class OpenvinoSession:
         self._request = request
         self._target = request.backend.upper() or "CPU"
         self._core: Any = self._openvino.Core()
-        self._compiled: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        self._compiled: OrderedDict[tuple[Any, ...], SimpleQueue[Any]] = OrderedDict()
+        self._compiling = Lock()
         try:
             self._model = self._read()
             self.input_names = tuple(port.get_any_name() for port in self._model.inputs)
@@ -62,11 +85,19 @@ class OpenvinoSession:
         """
         if self._core is None:
             raise ModelError("the model is closed; load it again")
+        with _alone_at_first():
+            return self._infer(feeds)
+
+    def _infer(self, feeds: Feeds) -> list[npt.NDArray[Any]]:
         try:
-            request = self._compiled_for(feeds)
+            free = self._compiled_for(feeds)
             given = {name: np.ascontiguousarray(feeds[name]) for name in self.input_names}
-            outputs = request.infer(given, share_inputs=True)
-            return [np.array(outputs[port]) for port in request.model_outputs]
+            request = free.get()
+            try:
+                outputs = request.infer(given, share_inputs=True)
+                return [np.array(outputs[port]) for port in request.model_outputs]
+            finally:
+                free.put(request)
         except RuntimeError as error:
             raise self._error(error) from None
 
@@ -96,19 +127,22 @@ class OpenvinoSession:
         image.model().set_layout(layouts[1])
         return steps.build()
 
-    def _compiled_for(self, feeds: Feeds) -> Any:
-        """A request for input of these shapes, compiled if it is a new one."""
+    def _compiled_for(self, feeds: Feeds) -> SimpleQueue[Any]:
+        """The requests that are free for input of these shapes; the graph is compiled for new ones."""
         shapes = tuple(feeds[name].shape for name in self.input_names)
-        if shapes in self._compiled:
-            self._compiled.move_to_end(shapes)
-            return self._compiled[shapes]
-        model = self._model.clone()
-        model.reshape(dict(zip(self.input_names, map(list, shapes), strict=True)))
-        compiled = self._core.compile_model(model, self._target, self._settings())
-        while len(self._compiled) >= SHAPES_KEPT:
-            self._compiled.popitem(last=False)
-        request = self._compiled[shapes] = compiled.create_infer_request()
-        return request
+        with self._compiling:
+            if shapes in self._compiled:
+                self._compiled.move_to_end(shapes)
+                return self._compiled[shapes]
+            model = self._model.clone()
+            model.reshape(dict(zip(self.input_names, map(list, shapes), strict=True)))
+            compiled = self._core.compile_model(model, self._target, self._settings())
+            while len(self._compiled) >= SHAPES_KEPT:
+                self._compiled.popitem(last=False)
+            free = self._compiled[shapes] = SimpleQueue()
+            for _ in range(self._request.streams):
+                free.put(compiled.create_infer_request())
+            return free
 
     def _settings(self) -> dict[str, Any]:
         precision = {"INFERENCE_PRECISION_HINT": HINTS[self._request.precision]}
@@ -116,7 +150,7 @@ class OpenvinoSession:
             return precision
         return precision | {
             "INFERENCE_NUM_THREADS": self._request.threads,
-            "NUM_STREAMS": 1,
+            "NUM_STREAMS": self._request.streams,
             "ENABLE_CPU_PINNING": False,  # two processes would pin themselves to the same cores
         }
 
@@ -162,5 +196,6 @@ ENGINE = Engine(
     precisions=_precisions,
     translates=True,
     takes_pixels=True,
+    has_streams=True,
     install="openvino",
 )

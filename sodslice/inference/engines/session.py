@@ -56,6 +56,8 @@ class Request:
         precision: of the arithmetic.
         backend: which of the engine's own ways; "" leaves it to the engine.
         pixels: `image` comes as `(N, H, W, 3)` uint8, if the engine says that it takes pixels.
+        streams: so many threads may call `run` at once, each with its part of the CPU threads, if the engine
+            says that its sessions have streams.
     """
 
     graph: Path
@@ -66,6 +68,7 @@ class Request:
     precision: str = "fp32"
     backend: str = ""
     pixels: bool = False
+    streams: int = 1
 
 
 def _only_fp32(_: str) -> tuple[str, ...]:
@@ -87,6 +90,7 @@ class Engine:
         precisions: that a kind of device computes with by itself, without imitating them.
         translates: whether it runs Paddle's `.json` graphs as well, once they are translated to ONNX.
         takes_pixels: whether its sessions take `image` as `(N, H, W, 3)` uint8 where a request says so.
+        has_streams: whether several threads may call `run` at once where a request says so.
         install: what `pip install` needs to bring it.
     """
 
@@ -99,4 +103,5 @@ class Engine:
     precisions: Callable[[str], tuple[str, ...]] = _only_fp32
     translates: bool = False
     takes_pixels: bool = False
+    has_streams: bool = False
     install: str = ""
