@@ -11,7 +11,7 @@ install: $(INSTALLED)
 $(INSTALLED): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable ".[dev,train,notebooks,vector]"
+	$(BIN)/python -m pip install --quiet --editable ".[dev,train,notebooks,vector,onnxruntime,int8]"
 	touch $@
 
 check: install
