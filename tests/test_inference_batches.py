@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -87,3 +89,28 @@ def test_a_batch_grows_as_long_as_it_is_faster_and_fits(monkeypatch, seconds, ho
     device.batches.clear()
     running.detect(tiles(1))
     assert device.batches == [batch]
+
+
+def test_closing_waits_for_what_is_under_way():
+    """Else a graph would be gone while another thread runs it."""
+    begun, go_on, order = threading.Event(), threading.Event(), []
+
+    class Slow(Device):
+        def run(self, feeds):
+            begun.set()
+            assert go_on.wait(10)
+            order.append("run")
+            return super().run(feeds)
+
+        def close(self):
+            order.append("closed")
+
+    running = detector(Slow(holds=9))
+    with ThreadPoolExecutor(2) as pool:
+        found = pool.submit(running.detect, tiles(1))
+        assert begun.wait(10)
+        closing = pool.submit(running.close)
+        go_on.set()
+        assert len(found.result(10)) == 1
+        closing.result(10)
+    assert order == ["run", "closed"]

@@ -201,6 +201,14 @@ def test_a_gpu_asks_for_an_engine_that_was_built_for_it(monkeypatch):
     assert engine_of().word == "openvino"
 
 
+def test_a_gpu_that_would_be_taken_decides_about_the_precision(monkeypatch):
+    monkeypatch.setattr(ort, "_installed", lambda: {"onnxruntime-gpu": "1.0"})
+    monkeypatch.setattr(chip, "has_nvidia_driver", lambda: True)
+    assert engine_of(precision="fp16").word == "onnxruntime"
+    with pytest.raises(OptionError, match="openvino does not compute in fp16 on cpu"):
+        engine_of(precision="fp16", device=CPU)
+
+
 def test_a_provider_that_is_not_there_is_said():
     request = Request(ONNX, None, Device("gpu"), 1, None)
     with pytest.raises(DeviceError, match="has no CUDAExecutionProvider .*onnxruntime-gpu"):

@@ -117,6 +117,20 @@ class ThoroughDetector(Protocol):
         """
 
 
+@runtime_checkable
+class FittedDetector(Protocol):
+    """A detector that found out by itself how many tiles a call are fast."""
+
+    batch: int
+
+
+@runtime_checkable
+class ConcurrentDetector(Protocol):
+    """A detector that says whether it may be called from several threads: it makes its graph wait itself."""
+
+    concurrent: bool
+
+
 OWN_ENGINE = "its own"
 """The engine of detectors that do not say what runs them."""
 

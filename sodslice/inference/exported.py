@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from threading import RLock, Semaphore
 from typing import Any, NamedTuple
@@ -12,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sodslice.errors import ModelError
-from sodslice.inference.answers import SCORE_SLACK, check_pixels, check_rows
+from sodslice.inference.answers import check_pixels
 from sodslice.inference.detector import KEPT_FROM, SCORE_FLOOR, Look, ModelInfo, Pixels
 from sodslice.inference.engines.session import DeviceMemoryError, Session
 from sodslice.inference.limits import Columns, Limits
+from sodslice.inference.outputs import tables_of
 from sodslice.inference.preprocess import Preprocess
 from sodslice.tables import boxes as box
 from sodslice.tables.detections import Detections
@@ -43,7 +44,7 @@ class Taking(NamedTuple):
 class ExportedDetector:
     """A PaddleDetection export (an `inference.yml` folder) on an engine.
 
-    Several threads may use it: they get what each would get alone, one after the other.
+    Several threads may use it: they get what each would get alone.
 
     Args:
         session: runs the graph.
@@ -157,8 +158,10 @@ class ExportedDetector:
         return seconds
 
     def close(self) -> None:
-        """Give back what the engine holds."""
-        with self._lock:
+        """Give back what the engine holds, once no thread runs it."""
+        with self._lock, ExitStack() as turns:
+            for _ in range(self._taking.at_once):
+                turns.enter_context(self._turns)
             self._limits = replace(self._limits, deeper=None)
             for session in filter(None, (self._session, self._deep)):
                 session.close()
@@ -204,7 +207,7 @@ class ExportedDetector:
         running = self._session if session is None else session
         with self._turns:
             outputs = running.run({name: feeds[name] for name in running.input_names})
-        tables = _tables(outputs, batch, scale, self.info)[: len(part)]
+        tables = tables_of(outputs, batch, scale, self.info)[: len(part)]
         rule, usual = self._limits.suppression, self._limits.usual
         return tables if rule is None else [rule(t, enough=usual, lowest=lowest) for t in tables]
 
@@ -234,59 +237,6 @@ def _pad_batch(pixels: Pixels, batch: int) -> Pixels:
     if len(pixels) == batch:
         return pixels
     return np.concatenate([pixels, np.zeros((batch - len(pixels), *pixels.shape[1:]), np.uint8)])
-
-
-def _tables(
-    outputs: Sequence[npt.NDArray[Any]], batch: int, scale: tuple[float, float], info: ModelInfo
-) -> list[Columns]:
-    """Boxes `(n, 4)`, scores, labels of each tile, from a graph with NMS inside or without; all checked.
-
-    With NMS: rows `(M, 6)` of class, score, x0, y0, x1, y1 and counts `(N,)`; without: boxes `(N, A, 4)` in
-    pixels of the graph's input and scores `(N, C, A)`. They are told apart by rank and dtype, not by name.
-    """
-    rows = [o for o in outputs if o.ndim == 2 and o.shape[1] == 6 and o.dtype.kind == "f"]
-    counts = [o for o in outputs if o.ndim == 1 and o.dtype.kind == "i"]
-    planes = [o for o in outputs if o.ndim == 3 and o.dtype.kind == "f"]
-    if len(rows) == 1 and len(counts) == 1:
-        if counts[0].shape != (batch,) or counts[0].sum() != len(rows[0]):
-            raise ModelError(
-                f"the model counts {counts[0].tolist()} boxes but gives {len(rows[0])} rows for {batch} tiles"
-            )
-        return [_rows(part, info) for part in np.split(rows[0], np.cumsum(counts[0])[:-1])]
-    if len(planes) == 2:
-        coordinates, scores = (
-            planes if planes[0].shape[2] == 4 and planes[0].shape[1] == planes[1].shape[2] else planes[::-1]
-        )
-        if coordinates.shape[2] == 4 and coordinates.shape[1] == scores.shape[2]:
-            return [_anchors(b, s, scale, info) for b, s in zip(coordinates, scores, strict=True)]
-    shapes = ", ".join(f"{o.dtype} {o.shape}" for o in outputs)
-    raise ModelError(f"the model's outputs are not those of a PaddleDetection export: {shapes}")
-
-
-def _rows(part: npt.NDArray[np.float32], info: ModelInfo) -> Columns:
-    """One tile of an export with NMS; older Paddle says "nothing" by a row of class -1."""
-    part = part[(part[:, 0] != -1) | (part[:, 1] >= SCORE_FLOOR)]
-    check_rows(part[:, 2:], part[:, 1], part[:, 0], info)
-    part = part[part[:, 1] >= SCORE_FLOOR]
-    return part[:, 2:].astype(np.float64), part[:, 1].clip(max=1), part[:, 0].astype(np.int32)
-
-
-def _anchors(
-    coordinates: npt.NDArray[np.float32],
-    scores: npt.NDArray[np.float32],
-    scale: tuple[float, float],
-    info: ModelInfo,
-) -> Columns:
-    """One tile of an export without NMS: every (anchor, class) above the floor is a box."""
-    if len(scores) > len(info.class_names):
-        raise ModelError(
-            f"the model {info.name} gives scores of {len(scores)} classes, and names "
-            f"{len(info.class_names)}; complete the label_list of its yml"
-        )
-    labels, anchors = np.nonzero(~((scores >= -SCORE_SLACK) & (scores < SCORE_FLOOR)))
-    found = coordinates[anchors].astype(np.float64) / np.array([scale[1], scale[0]] * 2, np.float64)
-    check_rows(found, scores[labels, anchors], labels, info)
-    return found, scores[labels, anchors].clip(max=1), labels.astype(np.int32)
 
 
 def _in_tile(columns: Columns, row: int, size: tuple[int, int]) -> Detections:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from sodslice.errors import ModelError, OutputError
@@ -14,10 +13,8 @@ from sodslice.inference.folder import info_from
 from sodslice.ppyoloe.checkpoints import checkpoint_config, load_checkpoint, read_metadata
 from sodslice.ppyoloe.config import EXPORT_VERSION
 from sodslice.ppyoloe.description import folder_entries, settings_of
-from sodslice.system.caches import cache_folder
-from sodslice.system.files import remove_leftovers
+from sodslice.system.caches import alone_with, cache_folder, cache_refusals_said
 from sodslice.system.hashes import sha256_of, sha256_of_facts
-from sodslice.system.locks import alone
 
 log = logging.getLogger(__name__)
 
@@ -44,21 +41,13 @@ def converted_folder(
     """
     if checkpoint.suffix not in (".pdparams", ".safetensors") or not checkpoint.is_file():
         raise ModelError(f"{checkpoint} is no checkpoint: give a .pdparams or .safetensors file")
-    try:
+    with cache_refusals_said():
         stem = cache_folder() / "exports" / _content_key(checkpoint, class_names or ())
         kept = _kept(stem, input_size)
         if kept is not None:
             return kept
-        stem.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(stem, input_size):
+        with alone_with(stem, _folders(stem, input_size)):
             return _kept(stem, input_size) or _export(checkpoint, stem, input_size, class_names)
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        raise OutputError(
-            f"the cache {cache_folder()} cannot be used ({error.strerror}); "
-            "set SODSLICE_CACHE to another folder"
-        ) from None
 
 
 def described_checkpoint(
@@ -132,13 +121,3 @@ def _export(
         if not folder.is_dir():  # where there are no locks, another process may have been first
             raise
     return folder
-
-
-@contextmanager
-def _alone(stem: Path, input_size: tuple[int, int]) -> Iterator[None]:
-    """Only one process at a time, where there are locks; what a killed one left is cleared away."""
-    with alone(stem.with_name(f"{stem.name}.lock")) as locked:
-        if locked:
-            for folder in _folders(stem, input_size):
-                remove_leftovers(folder)
-        yield

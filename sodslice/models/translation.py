@@ -25,16 +25,15 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from sodslice.errors import ModelError, OutputError
+from sodslice.errors import ModelError
 from sodslice.inference import ModelFolder, read_folder
 from sodslice.inference.engines import Session
 from sodslice.inference.exported import feeds_for
 from sodslice.inference.graphs.translation import VERSION, raw_copy, translate_graph
 from sodslice.inference.limits import Suppression
-from sodslice.system.caches import cache_folder
-from sodslice.system.files import appearing_folder, remove_leftovers, write_atomically
+from sodslice.system.caches import alone_with, cache_folder, cache_refusals_said
+from sodslice.system.files import appearing_folder, write_atomically
 from sodslice.system.hashes import sha256_of, sha256_of_facts
-from sodslice.system.locks import alone
 
 log = logging.getLogger(__name__)
 
@@ -85,23 +84,10 @@ def translation_of(files: ModelFolder) -> Translation:
     if beside is not None:
         return beside
     folder = cache_folder() / "translations" / key[:32]
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with alone(folder.with_name(f"{folder.name}.lock")) as locked:
-            if locked:
-                remove_leftovers(folder)
-            if _read(folder, key) is None:
-                log.warning(
-                    "translating %s for faster engines, this once; it is kept in %s", files.graph, folder
-                )
-                _translate_in_child(files.graph.parent, folder)
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        raise OutputError(
-            f"the cache {cache_folder()} cannot be used ({error.strerror}); "
-            "set SODSLICE_CACHE to another folder"
-        ) from None
+    with cache_refusals_said(), alone_with(folder, [folder]):
+        if _read(folder, key) is None:
+            log.warning("translating %s for faster engines, this once; it is kept in %s", files.graph, folder)
+            _translate_in_child(files.graph.parent, folder)
     made = _read(folder, key)
     if made is None:
         raise ModelError(f"the translation of {files.graph} in {folder} is damaged; remove that folder")

@@ -9,13 +9,14 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 
 from sodslice.errors import SceneError
 from sodslice.inference import ReadyDetector
 from sodslice.inference.answers import sticks_out
+from sodslice.inference.detector import ConcurrentDetector, FittedDetector
 from sodslice.models import load_spec
 from sodslice.running.batches import Batch, Reading, read_batches
 from sodslice.running.looking import look
@@ -74,20 +75,6 @@ class Hands(Protocol):
 
     def close(self) -> None:
         """Give back what they hold."""
-
-
-@runtime_checkable
-class FittedDetector(Protocol):
-    """A detector that found out by itself how many tiles a call are fast."""
-
-    batch: int
-
-
-@runtime_checkable
-class ConcurrentDetector(Protocol):
-    """A detector that says whether it may be called from several threads: it makes its graph wait itself."""
-
-    concurrent: bool
 
 
 class Here:

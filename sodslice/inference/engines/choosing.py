@@ -103,12 +103,7 @@ def _in_order(wish: Wish) -> list[Engine]:
 
 def _brings_gpus(engine: Engine) -> bool:
     """Whether a build for GPUs is installed, by what the engine would take by itself."""
-    if engine.version() is None or "gpu" not in engine.kinds():
-        return False
-    try:
-        return engine.pick(None).kind != "cpu"
-    except DeviceError:
-        return False
+    return engine.version() is not None and engine.pick(None).kind != "cpu"
 
 
 def _refusal(engine: Engine, wish: Wish, *, named: bool = False) -> SodsliceError | None:
@@ -125,7 +120,7 @@ def _refusal(engine: Engine, wish: Wish, *, named: bool = False) -> SodsliceErro
     if engine.version() is None:
         brings = f"; pip install {engine.install}" if engine.install else ""
         return ModelError(f"{engine.name} is not installed{brings}")
-    kind = "cpu" if wish.device is None else wish.device.kind
+    kind = (wish.device or engine.pick(None)).kind
     if kind not in engine.kinds() and not (named and ":" in wish.engine):
         return DeviceError(f"{engine.name}, as installed, drives no {kind}")
     if not named and wish.precision not in engine.precisions(kind):

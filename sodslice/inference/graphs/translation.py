@@ -45,12 +45,10 @@ def what_hinders(graph: Path) -> str:
         graph: an `inference.json`. Its weights are not read.
     """
     try:
-        program = read_program(graph)
-        needed = program.needed_for(_ends(program)[0])
+        _needed(read_program(graph))
     except ModelError as error:
         return str(error)
-    unknown = sorted({o.kind for o in needed} - set(TRANSLATIONS) - {"data"})
-    return f"it has operations that only Paddle runs: {', '.join(unknown)}" if unknown else ""
+    return ""
 
 
 def translate_graph(graph: Path, parameters: Path) -> OnnxModel:
@@ -64,12 +62,11 @@ def translate_graph(graph: Path, parameters: Path) -> OnnxModel:
         ModelError: the files are broken, the graph is not that of a detector, or has operations that are not
             known here.
     """
-    hindrance = what_hinders(graph)
-    if hindrance:
-        raise ModelError(f"{graph} cannot be translated to ONNX: {hindrance}")
     program = read_program(graph)
-    ends, suppression = _ends(program)
-    needed = program.needed_for(ends)
+    try:
+        needed, ends, suppression = _needed(program)
+    except ModelError as error:
+        raise ModelError(f"{graph} cannot be translated to ONNX: {error}") from None
     onnx = importlib.import_module("onnx")
     builder = Builder(onnx)
     image = next((value for value in _inputs(needed) if value[0] == INPUT), None)
@@ -113,6 +110,20 @@ def raw_copy(graph: Path, folder: Path) -> Path:
     copy = folder / graph.name
     copy.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
     return copy
+
+
+def _needed(program: Program) -> tuple[tuple[Operation, ...], tuple[int, ...], Suppression | None]:
+    """The operations that are translated, and what `_ends` says.
+
+    Raises:
+        ModelError: as `_ends`; or an operation is one that only Paddle runs.
+    """
+    ends, suppression = _ends(program)
+    needed = program.needed_for(ends)
+    unknown = sorted({o.kind for o in needed} - set(TRANSLATIONS) - {"data"})
+    if unknown:
+        raise ModelError(f"it has operations that only Paddle runs: {', '.join(unknown)}")
+    return needed, ends, suppression
 
 
 def _ends(program: Program) -> tuple[tuple[int, ...], Suppression | None]:
