@@ -282,3 +282,37 @@ def test_of_the_same_candidates_the_best_are_decided_however_many_are_wanted():
         assert np.array_equal(found, boxes_of_all[:count])
         assert np.array_equal(found_scores, scores_of_all[:count])
         assert np.array_equal(found_labels, labels_of_all[:count])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_what_openvino_has_run_before_changes_no_byte(precision):
+    request = Request(ONNX, None, CPU, 2, None, precision=precision, pixels=True)
+    first, other = OpenvinoSession(request), OpenvinoSession(request)
+    random = np.random.default_rng(0)
+    for height, width in ((96, 64), (320, 320), (352, 640), (640, 640)):
+        feeds = {"image": random.integers(0, 256, (1, height, width, 3), np.uint8)}
+        first.compile_for(feeds, many=True)
+        for one, same in zip(first.run(feeds), other.run(feeds), strict=True):
+            assert one.tobytes() == same.tobytes()
+
+
+def test_openvino_compiles_once_for_tiles_of_all_sizes_and_once_more_for_many_of_one(monkeypatch):
+    session, compiled = OpenvinoSession(Request(ONNX, None, CPU, 1, None, pixels=True)), []
+    compile_model = session._core.compile_model
+
+    class Core:
+        def compile_model(self, model, *settings):
+            compiled.append(str(model.input("image").partial_shape))
+            return compile_model(model, *settings)
+
+    monkeypatch.setattr(session, "_core", Core())
+    for side in (64, 96, 128, 96):
+        session.run({"image": np.zeros((1, side, 32, 3), np.uint8)})
+    assert compiled == ["[1,?,?,3]"]
+    for side in (160, 96, 160):
+        session.compile_for({"image": np.zeros((1, side, 32, 3), np.uint8)}, many=side == 160)
+        session.run({"image": np.zeros((1, side, 32, 3), np.uint8)})
+    assert compiled == ["[1,?,?,3]", "[1,160,32,3]"]
+    session.close()
+    with pytest.raises(ModelError, match="the model is closed"):
+        session.compile_for({"image": np.zeros((1, 64, 32, 3), np.uint8)}, many=False)

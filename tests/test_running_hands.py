@@ -341,3 +341,27 @@ def test_a_tile_at_which_processes_die_is_listed_whatever_is_done_about_files_an
         opened.append([*map(empty_record, plan.ids.tolist()[1:]), failed_record(int(plan.ids[0]), "torn")])
     with pytest.raises(SodsliceError, match="1 tiles of .* could not be read; execute the plan again"):
         finish(plan, [tmp_path / "b.raw"])
+
+
+class Told(BlobDetector):
+    """A detector that is told what comes."""
+
+    def __init__(self):
+        super().__init__()
+        self.told = []
+
+    def expect(self, side, *, many):
+        self.told.append((side, many))
+
+
+@pytest.mark.parametrize(("tile", "many"), [(64, True), (400, False)])
+def test_a_detector_is_told_of_many_tiles_of_one_size_before_they_come(scene, tile, many):
+    detector = Told()
+    options = {"tile": tile, "overlap": 0}
+    plan = make_plan(scene, model=detector, options=options)
+    hands = Here(detector=detector)
+    hands.load(plan)
+    carry_out(plan, MemoryStore(plan), hands=hands)
+    carry_out(plan.part(2, 2), MemoryStore(plan), hands=Here(detector=detector))
+    hands.close()
+    assert detector.told == ([((tile, tile), True)] * 2 if many else [])

@@ -134,7 +134,7 @@ def test_a_plan_of_a_checkpoint_needs_no_paddle_and_says_what_the_export_will_sa
 @settings(deadline=None, max_examples=60)
 @given(st.integers(1, 900), st.integers(1, 900), st.integers(32, 200), st.integers(0, 31), st.data())
 def test_tiles_and_order_of_a_plan_survive_their_short_form(width, height, tile, overlap, data):
-    from sodslice.running.plan import LookedAt
+    from sodslice.running.planned import LookedAt
 
     grid = Grid(width, height, tile, overlap)
     dice = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))

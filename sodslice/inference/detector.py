@@ -131,6 +131,19 @@ class ConcurrentDetector(Protocol):
     concurrent: bool
 
 
+@runtime_checkable
+class ExpectingDetector(Protocol):
+    """A detector that makes itself ready for tiles of a size, where it is told in time."""
+
+    def expect(self, side: tuple[int, int], *, many: bool) -> None:
+        """Be ready for tiles; safe to call while others detect.
+
+        Args:
+            side: their height and width in pixels.
+            many: so many come that it pays to take half a second over it.
+        """
+
+
 OWN_ENGINE = "its own"
 """The engine of detectors that do not say what runs them."""
 

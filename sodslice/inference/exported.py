@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from sodslice.inference.answers import check_pixels
 from sodslice.inference.detector import KEPT_FROM, SCORE_FLOOR, Look, ModelInfo, Pixels
-from sodslice.inference.engines.session import DeviceMemoryError, Session
+from sodslice.inference.engines.session import CompilingSession, DeviceMemoryError, Session
 from sodslice.inference.limits import Columns, Limits
 from sodslice.inference.outputs import tables_of
 from sodslice.inference.preprocess import Preprocess
@@ -129,6 +129,17 @@ class ExportedDetector:
         feeds, _ = feeds_for(self._preprocess, padded, pixels=self._taking.pixels)
         given = {name: feeds[name] for name in self._session.input_names}
         return lambda: self._session.run(given)
+
+    def expect(self, side: tuple[int, int], *, many: bool) -> None:
+        """See `ExpectingDetector`.
+
+        Raises:
+            ModelError: the graph cannot be compiled for such tiles.
+        """
+        if isinstance(self._session, CompilingSession):
+            tiles = np.zeros((self._batch, *side, 3), np.uint8)
+            feeds, _ = feeds_for(self._preprocess, tiles, pixels=self._taking.pixels)
+            self._session.compile_for(feeds, many=many)
 
     def fit_batch(self, side: tuple[int, int]) -> None:
         """Take as many tiles a call as make the device faster, and as its memory holds.

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from sodslice.running.execution import execute
     from sodslice.running.finishing import finish
     from sodslice.running.hands import Hands, Here
-    from sodslice.running.plan import RunPlan, Unit
+    from sodslice.running.plan import RunPlan
+    from sodslice.running.planned import Unit
     from sodslice.running.planning import make_plan
     from sodslice.running.processes import Processes
     from sodslice.running.runs import RAW_SUFFIX, check_outputs, run, run_plan
@@ -51,7 +52,8 @@ __getattr__ = lazy_names(
         "execution": "execute",
         "finishing": "finish",
         "hands": "Hands Here",
-        "plan": "RunPlan Unit",
+        "plan": "RunPlan",
+        "planned": "Unit",
         "planning": "make_plan",
         "processes": "Processes",
         "runs": "RAW_SUFFIX check_outputs run run_plan",

@@ -9,18 +9,20 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
+from threading import Thread
 from typing import Any, Protocol
 
 import numpy as np
 
-from sodslice.errors import SceneError
+from sodslice.errors import SceneError, SodsliceError
 from sodslice.inference import ReadyDetector
 from sodslice.inference.answers import sticks_out
-from sodslice.inference.detector import ConcurrentDetector, FittedDetector
+from sodslice.inference.detector import ConcurrentDetector, ExpectingDetector, FittedDetector
 from sodslice.models import load_spec
 from sodslice.running.batches import Batch, Reading, read_batches
 from sodslice.running.looking import look
-from sodslice.running.plan import RunPlan, Unit
+from sodslice.running.plan import RunPlan
+from sodslice.running.planned import Unit
 from sodslice.running.records import (
     Record,
     empty_record,
@@ -39,12 +41,19 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0
 
+MANY = 24
+"""Tiles of a plan from which on it pays to have a graph compiled for their size alone. The plan says it, not
+what came before, so that nothing else can change what is seen."""
+
 AT_ONCE = 2
 """Batches that are under way in a detector that can be called from several threads: while the graph runs on
 one, the other is prepared, or what was found in it is packed."""
 
 Bundles = Generator[Sequence[Record], None, None]
 """Records as they come, some at a time; closed where the work is called off."""
+
+Units = Iterable[Unit]
+"""Tiles that are to be looked at, in reading order."""
 
 Starting = Callable[[int], None]
 """Told of the id of a tile that is about to be read, from whatever thread reads it."""
@@ -56,7 +65,7 @@ class Hands(Protocol):
     Hands open the scene and load the model by themselves, from the plan alone: pixels never travel.
     """
 
-    def run(self, plan: RunPlan, units: Iterable[Unit], starting: Starting) -> Bundles:
+    def run(self, plan: RunPlan, units: Units, starting: Starting) -> Bundles:
         """Look at the tiles of some units.
 
         A unit whose hand dies is given back by saying nothing of its tiles; it is then handed out again.
@@ -89,8 +98,10 @@ class Here:
         self._given = scene
         self._detector = detector
         self._loaded: ReadyDetector | None = None
+        self._expected: tuple[int, int] | None = None
+        self._telling: Thread | None = None
 
-    def run(self, plan: RunPlan, units: Iterable[Unit], starting: Starting) -> Bundles:
+    def run(self, plan: RunPlan, units: Units, starting: Starting) -> Bundles:
         """See `Hands`.
 
         Raises:
@@ -115,11 +126,12 @@ class Here:
 
     def close(self) -> None:
         """Close the detector, if it was loaded here."""
+        self._wait()
         if self._loaded is not None:
             self._loaded.close()
             self._loaded = None
 
-    def _looked(self, plan: RunPlan, scene: SceneBase, units: Iterable[Unit], starting: Starting) -> Bundles:
+    def _looked(self, plan: RunPlan, scene: SceneBase, units: Units, starting: Starting) -> Bundles:
         detector = self._ready(plan)
         watch = _Watch(scene, plan)
         yield [json_record(b"FACT", {"engine": detector.engine})]
@@ -136,11 +148,28 @@ class Here:
         yield [json_record(b"FACT", {"stretch": _stretch_of(scene)})]
 
     def _ready(self, plan: RunPlan) -> ReadyDetector:
-        if self._detector is not None:
-            return self._detector
-        if self._loaded is None:
-            self._loaded = load_spec(plan.model)
-        return self._loaded
+        detector = self._detector or self._loaded
+        if detector is None:
+            detector = self._loaded = load_spec(plan.model)
+        self._expect(detector, plan)
+        return detector
+
+    def _expect(self, detector: ReadyDetector, plan: RunPlan) -> None:
+        """Have a detector make itself ready for the tiles, while the scene is opened and some are read."""
+        many = plan.tiles_in_all >= MANY
+        side = _reading(plan, detector).shape
+        worth_it = many or detector is self._loaded
+        if isinstance(detector, ExpectingDetector) and worth_it and side != self._expected:
+            self._expected = side
+            self._wait()
+            self._telling = Thread(target=_told, args=(detector, side), kwargs={"many": many})
+            self._telling.start()
+
+    def _wait(self) -> None:
+        """Let a detector become ready: what compiles a graph cannot be stopped."""
+        if self._telling is not None:
+            self._telling.join()
+            self._telling = None
 
 
 class _Watch:
@@ -164,6 +193,12 @@ class _Watch:
                     "read; put it back to go on, or run with `fresh`"
                 )
             self._looked = time.monotonic()
+
+
+def _told(detector: ExpectingDetector, side: tuple[int, int], *, many: bool) -> None:
+    """Tell a detector what comes; what is wrong with that is heard when it comes."""
+    with suppress(SodsliceError):
+        detector.expect(side, many=many)
 
 
 def open_planned(plan: RunPlan) -> SceneBase:

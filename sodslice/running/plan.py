@@ -10,18 +10,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import sqrt
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import orjson
 
 from sodslice.errors import OptionError, SodsliceError
 from sodslice.inference import KEPT_FROM, SCORE_FLOOR, ModelSpec
 from sodslice.place.areas import Area
 from sodslice.place.extent import Restriction, restrict
-from sodslice.place.georef import GeoRef
-from sodslice.scene import Rendering
-from sodslice.scene.layout import ReadingPlan
+from sodslice.running.planned import Finishing, LookedAt, PlannedScene, Unit
 from sodslice.system.hashes import sha256_of_facts
 from sodslice.tables.tiles import Grid, TileIds
 from sodslice.values.records import plain_record, read_record
@@ -29,97 +26,6 @@ from sodslice.values.records import plain_record, read_record
 SCHEMA = 1
 UNIT_TILES = 64
 """About as many tiles make a unit: enough to fill batches, few enough to share out and to give back."""
-
-
-@dataclass(frozen=True)
-class PlannedScene:
-    """Where a scene is and how its pixels are read.
-
-    Args:
-        name: as the user gave it.
-        location: absolute path; "" for a scene that only this process has.
-        width: in pixels.
-        height: in pixels.
-        georef: where it lies on the map.
-        gsd_m: metres per pixel at its middle; None where metres are not known.
-        rendering: how its pixels are read.
-        identity: what tells it from its own later self; {} where nothing does.
-        gsd_from: what `gsd_m` was got from, where that is not the georeference.
-        georef_from: what `georef` was got from, where that is not the file's own.
-        orientation: EXIF's, by which the picture is turned when it is read; 1: it is not turned.
-    """
-
-    name: str
-    location: str
-    width: int
-    height: int
-    georef: GeoRef
-    gsd_m: float | None
-    rendering: Rendering
-    identity: Mapping[str, Any]
-    gsd_from: str = ""
-    georef_from: str = ""
-    orientation: int = 1
-
-
-@dataclass(frozen=True)
-class LookedAt:
-    """Which tiles of a grid are looked at, and in which order.
-
-    Args:
-        runs: ids, increasing, as (first, last + 1) of each run of neighbours.
-        reading: the order, and the cache that makes it cheap.
-        span: of that order, from here to there, as (first, last + 1): all of it, or a part.
-    """
-
-    runs: tuple[tuple[int, int], ...]
-    reading: ReadingPlan
-    span: tuple[int, int]
-
-    @classmethod
-    def of(cls, ids: TileIds, reading: ReadingPlan) -> LookedAt:
-        """All of some tiles `(N,)`, given by increasing ids."""
-        breaks = np.flatnonzero(np.diff(ids) != 1) + 1
-        starts, ends = ids[np.append(0, breaks)], ids[np.append(breaks, len(ids)) - 1] + 1
-        return cls(tuple(zip(starts.tolist(), ends.tolist(), strict=True)), reading, (0, len(ids)))
-
-    def __len__(self) -> int:
-        return self.span[1] - self.span[0]
-
-    def ids(self, grid: Grid) -> TileIds:
-        """Ids `(N,)` in the order in which they are read."""
-        every = np.concatenate([np.arange(first, last) for first, last in self.runs])
-        return self.reading.order(grid, every)[slice(*self.span)]
-
-
-@dataclass(frozen=True)
-class Finishing:
-    """What counts when all tiles have been seen.
-
-    Args:
-        thresholds: lowest score kept, by class.
-        classes: ids of the classes that are kept.
-        merge: method.
-        iou: overlap from which two boxes are one object.
-        joined: which classes can be one object: True for all, or the ids of each group.
-        min_size: least longer side of an object, in metres or pixels; None for no limit.
-        max_size: greatest; None for no limit.
-    """
-
-    thresholds: tuple[float, ...]
-    classes: tuple[int, ...]
-    merge: str
-    iou: float
-    joined: bool | tuple[tuple[int, ...], ...]
-    min_size: float | None = None
-    max_size: float | None = None
-
-
-class Unit(NamedTuple):
-    """Some tiles of a plan that are done together: `number` in the plan, and `ids` in reading order."""
-
-    number: int
-    ids: TileIds
 
 
 @dataclass(frozen=True)
@@ -209,6 +115,11 @@ class RunPlan:
         """Metres per pixel that is seen; None where metres are not known."""
         across, down = self.per_pixel
         return self.gsd or (self.scene.gsd_m and self.scene.gsd_m * sqrt(across * down))
+
+    @property
+    def tiles_in_all(self) -> int:
+        """Of the whole plan, of which this may be a part."""
+        return sum(end - start for start, end in self.looked_at.runs)
 
     @property
     def unit_tiles(self) -> int:

@@ -16,7 +16,8 @@ from sodslice.models import resolve_model
 from sodslice.place.areas import read_area
 from sodslice.place.extent import Restriction, restrict
 from sodslice.place.georef import GeoRef
-from sodslice.running.plan import Finishing, LookedAt, PlannedScene, RunPlan
+from sodslice.running.plan import RunPlan
+from sodslice.running.planned import Finishing, LookedAt, PlannedScene
 from sodslice.running.scale import scale_notes
 from sodslice.running.tiling import chosen_grid
 from sodslice.scene import ScaleWish, Scene, SceneBase, as_scene, scene_identity, seen_size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import count
 from queue import Empty
@@ -15,9 +15,9 @@ import numpy as np
 
 from sodslice.errors import Cancelled, SodsliceError
 from sodslice.running.child import Child
-from sodslice.running.hands import Bundles, Starting
+from sodslice.running.hands import Bundles, Starting, Units
 from sodslice.running.messages import error_in, plan_message, seen_in, work_message
-from sodslice.running.plan import RunPlan, Unit
+from sodslice.running.plan import RunPlan
 from sodslice.running.records import Record
 from sodslice.running.seats import Seat, noted
 from sodslice.running.shares import crew_of, crowd_note, share_of
@@ -73,7 +73,7 @@ class Processes:
         """
         check_travels(plan)
 
-    def run(self, plan: RunPlan, units: Iterable[Unit], starting: Starting) -> Bundles:
+    def run(self, plan: RunPlan, units: Units, starting: Starting) -> Bundles:
         """See `Hands`.
 
         A tile at which two workers died that looked at nothing else comes back as DEAD. Nothing comes back
@@ -112,7 +112,7 @@ class Processes:
         for seat in seats:
             seat.child.bury(max(0.0, deadline - time.monotonic()))
 
-    def _enter(self, plan: RunPlan, units: Iterable[Unit]) -> Task:
+    def _enter(self, plan: RunPlan, units: Units) -> Task:
         """Take on a plan.
 
         Raises:

@@ -18,7 +18,8 @@ from sodslice.inference import ModelSpec, ReadyDetector
 from sodslice.models import load_spec
 from sodslice.running.hands import Here, open_planned
 from sodslice.running.messages import GREETING, error_message, plan_in, seen_message, work_in
-from sodslice.running.plan import RunPlan, Unit
+from sodslice.running.plan import RunPlan
+from sodslice.running.planned import Unit
 from sodslice.running.records import Record, json_record, next_record
 from sodslice.scene import SceneBase
 

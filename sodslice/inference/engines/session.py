@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
@@ -41,6 +41,19 @@ class Session(Protocol):
 
     def close(self) -> None:
         """Give back what it holds; closing twice does no harm."""
+
+
+@runtime_checkable
+class CompilingSession(Protocol):
+    """A session that compiles its graph for shapes of input, which takes a while."""
+
+    def compile_for(self, feeds: Feeds, *, many: bool) -> None:
+        """Be ready for input of some shapes; safe to call while others run it.
+
+        Args:
+            feeds: of these shapes.
+            many: so much of it comes that compiling the graph for them alone is worth it.
+        """
 
 
 @dataclass(frozen=True)
