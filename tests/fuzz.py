@@ -25,6 +25,7 @@ from rasterio.enums import Resampling
 from sodslice import SodsliceError, make_plan, run
 from sodslice.running import estimate
 from sodslice.scene import as_scene
+from sodslice.system.opencv import opencv
 from tests.rasters import scene_with_blobs, write_raster
 
 MEMORY_BYTES = 2 * 2**30
@@ -112,6 +113,7 @@ def in_child(path: Path) -> str:
 def main(count: int, folder: Path, first: int = 0) -> None:
     """Try so many broken files; those that end badly are left in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
+    opencv()  # loaded once and not in each child
     whole = healthy_files(folder)
     for path in whole:
         assert in_child(path) == "done", path

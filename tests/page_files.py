@@ -17,8 +17,9 @@ from sodslice.synthetic.write import coco_truth, geojson_truth
 from tests.pages import ROOT
 
 SCENE = SceneSpec(width=256, height=256, seed=3, vehicles=2.0, nodata=False)
-SIZE, PLACE = (12_400, 8_200), (8_396, 4_302)
-"""Of the large scene, and where in it there are pixels: in few tiles of the sides that pages name."""
+SIZE, PLACE = (12_440, 8_120), (8_396, 4_302)
+"""Of the large scene, and where in it there are pixels: in few tiles of the sides that pages name,
+and in one of those that fit the scene, which are as small as they can be for such a scene."""
 
 
 def prepare(folder: Path) -> None:

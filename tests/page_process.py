@@ -18,6 +18,7 @@ import shutil
 import sys
 import traceback
 from contextlib import redirect_stderr, redirect_stdout
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,10 @@ class Page:
             return unknown_flags(step)
         if self._only_parsed(step):
             return self._parsed(step)
+        known = _EXPORTS.get(_export(step.words))
+        if known is not None:
+            shutil.copytree(known, outputs_of(step.words)[0])
+            return ""
         return self._run(step)
 
     def _python(self, step: Step) -> str:
@@ -98,6 +103,8 @@ class Page:
             if end.code:
                 words = f"exit code {end.code}\n{said.getvalue()}"
                 return words + self._not_here(step.words)
+        if _export(step.words):
+            _EXPORTS[_export(step.words)] = Path(outputs_of(step.words)[0]).resolve()
         if " > " in step.text:
             Path(step.text.partition(" > ")[2].strip()).write_bytes(data.buffer.getvalue())
         return ""
@@ -107,6 +114,22 @@ class Page:
         files = [word for word in words if FILE.fullmatch(word) and word not in self._missing]
         gone = [name for name in files if not (Path(name).exists() or (ROOT / name).exists())]
         return f"there is no {gone[0]} for the test: {PREPARE}" if gone else ""
+
+
+_EXPORTS: dict[str, Path] = {}
+"""Folders of exports that pages have taken: of the same checkpoint in the same way, one is made."""
+
+
+def _export(words: list[str]) -> str:
+    """What an export to a folder is made of and how, but for the names of files; "" for other commands."""
+    if words[:1] != ["export"] or not outputs_of(words) or not Path(words[1]).is_file():
+        return ""
+    try:
+        given = parse(words).params
+    except click.ClickException:
+        return ""
+    content = sha256(Path(words[1]).read_bytes()).hexdigest()
+    return content + repr({name: given[name] for name in sorted(given) if name not in ("model", "output")})
 
 
 def parse(words: list[str]) -> click.Context:
@@ -162,9 +185,9 @@ def trained(given: dict[str, Any]) -> str:
 
 
 def take_page(folder: Path) -> None:
-    """Take the steps of a folder in it, with a cache of its own, and write what was said."""
+    """Take the steps of a folder in it, with a cache that the pages share, and write what was said."""
     os.chdir(folder)
-    os.environ["SODSLICE_CACHE"] = str(folder / ".cache")
+    os.environ["SODSLICE_CACHE"] = str(folder.with_name("cache-of-pages"))
     (folder / SAID).write_text(take_all(json.loads((folder / STEPS).read_text(encoding="utf-8"))))
 
 

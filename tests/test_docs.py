@@ -9,8 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from configparser import ConfigParser
 from dataclasses import asdict
 from pathlib import Path
@@ -35,8 +33,6 @@ BROUGHT = ["PP-YOLOE_plus_SOD-L_pretrained.pdparams", "hard.json"]
 
 OTHER_FLAGS = {"--devices", "--nproc_per_node"}
 """Flags that pages name of programs of others."""
-
-READERS = 2
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PATH = re.compile(r"(?<![\w/.~-])(?:docs|tests|benchmarks|configs|notebooks|sodslice)/[\w./-]+")
@@ -64,18 +60,10 @@ TYPED = [page for page in PAGES if any(s.kind in ("sodslice", "python code") for
 
 
 @pytest.fixture(scope="module")
-def said(request, prepared) -> Iterator[dict[Path, Future[dict[str, str]]]]:
-    """What a reader of each page that is tested runs into: two processes share the pages."""
+def said(request, prepared) -> dict[str, str]:
+    """By the name of each page that is tested, what its reader runs into; "" if all works."""
     calls = [getattr(item, "callspec", None) for item in request.session.items if item.path == Path(__file__)]
     pages = [call.params["page"] for call in calls if call and "page" in call.params]
-    with ThreadPoolExecutor(READERS) as readers:
-        shares = [pages[first::READERS] for first in range(READERS)]
-        reading = [readers.submit(_read, share, prepared) for share in shares]
-        yield {page: read for share, read in zip(shares, reading, strict=True) for page in share}
-
-
-def _read(pages: list[Path], prepared: Path) -> dict[str, str]:
-    """By the name of a page, what does not work on it; "" if all does."""
     folders = {page.stem: _steps_laid_out(page, prepared) for page in pages}
     command = [sys.executable, "-m", "tests.page_process", *map(str, folders.values())]
     done = subprocess.run(
@@ -103,7 +91,7 @@ def _steps_laid_out(page: Path, prepared: Path) -> Path:
 
 @pytest.mark.parametrize("page", TYPED, ids=names(TYPED))
 def test_what_a_page_tells_to_type_works(page, said):
-    wrong = said[page].result()[page.stem]
+    wrong = said[page.stem]
     assert not wrong, wrong
 
 

@@ -38,6 +38,7 @@ def ap50(result: Path, truth: Path) -> float:
         evaluation = COCOeval(coco, coco.loadRes(rows), "bbox")
         evaluation.params.maxDets = [len(rows)]
         evaluation.params.iouThrs = np.array([0.5])
+        evaluation.params.areaRng, evaluation.params.areaRngLbl = evaluation.params.areaRng[:1], ["all"]
         evaluation.evaluate()
         evaluation.accumulate()
     return float(evaluation.eval["precision"][0, :, 0, 0, 0].mean())

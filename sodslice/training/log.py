@@ -26,6 +26,7 @@ class TrainingLog:
     def __init__(self, folder: Path, *, keep_until: int) -> None:
         self._path = folder / LOG
         self._lines = [line for line in read_log(folder) if line["step"] <= keep_until] if keep_until else []
+        self._drawn = -1
         write_atomically(self._path, b"".join(orjson.dumps(line) + b"\n" for line in self._lines))
 
     def add(self, line: Mapping[str, Any]) -> None:
@@ -39,13 +40,15 @@ class TrainingLog:
         return any(line["step"] == step and "ap" in line for line in self._lines)
 
     def plot(self) -> None:
-        """Plot the curves so far as a PNG.
+        """Plot the curves so far as a PNG, unless the last plot shows them already.
 
         Raises:
             DeviceError: matplotlib is not installed.
             OutputError: the picture cannot be written.
         """
-        plot_training(self._lines, self._path.with_name(CURVES))
+        if self._drawn != len(self._lines):
+            plot_training(self._lines, self._path.with_name(CURVES))
+            self._drawn = len(self._lines)
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
