@@ -17,6 +17,7 @@ from sodslice.ppyoloe.export import copied, export_folder
 from sodslice.ppyoloe.network import build_network
 from sodslice.ppyoloe.weights import load_network, save_safetensors
 from tests.ppyoloe_weights import TINY, TINY_ANY_SIZE, assert_suppressed, lively
+from tests.tiny_exports import tiny_export
 
 FILES = ["inference.json", "inference.pdiparams", "inference.yml"]
 
@@ -63,21 +64,16 @@ def assert_answers(folder, batches, answers, *, nms):
 
 @pytest.fixture(scope="module")
 def tiny_folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("exports") / "tiny"
-    network = lively(TINY)
-    found = export_folder(network, folder, ExportSettings((64, 96), draw_threshold=0.4, facts={"gsd_m": 0.2}))
-    return network, folder, found
+    return tiny_export("64 x 96", tmp_path_factory)
 
 
 def test_a_folder_with_nms_keeps_what_nms_by_definition_keeps(tiny_folder):
-    network, folder, found = tiny_folder
-    assert found.box_px < 1e-2
-    assert found.score < 1e-4
+    network, folder = lively(TINY), tiny_folder
     assert_equal_to_network(folder, network, [pictures(1, 64, 96), pictures(3, 64, 96)], nms=True)
 
 
 def test_the_folder_is_laid_out_and_described_as_upstream_does(tiny_folder):
-    _, folder, _ = tiny_folder
+    folder = tiny_folder
     assert names_of(folder) == FILES
     assert names_of(folder.parent) == ["tiny"]
     settings = yaml.safe_load((folder / "inference.yml").read_text())
@@ -94,16 +90,17 @@ def test_the_folder_is_laid_out_and_described_as_upstream_does(tiny_folder):
 
 
 def test_other_sizes_than_the_exported_one_are_refused_by_the_graph(tiny_folder):
-    _, folder, _ = tiny_folder
     with pytest.raises(ModelError, match="Paddle cannot run"):
-        run_folder(folder, [{"image": pictures(1, 64, 64), "scale_factor": np.ones((1, 2), np.float32)}])
+        run_folder(tiny_folder, [{"image": pictures(1, 64, 64), "scale_factor": np.ones((1, 2), np.float32)}])
 
 
 def test_a_network_without_transformer_takes_any_size_and_is_left_as_it_was(tmp_path):
     network = lively(TINY_ANY_SIZE)
     network.train()
     before = {name: tensor.numpy().copy() for name, tensor in network.state_dict().items()}
-    export_folder(network, tmp_path / "any", ExportSettings(None, nms=False))
+    found = export_folder(network, tmp_path / "any", ExportSettings(None, nms=False))
+    assert found.box_px < 1e-2
+    assert found.score < 1e-4
     assert network.training
     after = network.state_dict()
     assert list(after) == list(before)

@@ -21,6 +21,7 @@ from sodslice.ppyoloe.description import ExportSettings
 from sodslice.ppyoloe.export import export_folder
 from tests.ppyoloe_weights import TINY, TINY_ANY_SIZE, lively
 from tests.test_export import network_answers, pictures
+from tests.tiny_exports import tiny_export
 
 CPU = Device("cpu")
 
@@ -153,13 +154,21 @@ def test_layers_with_weights_give_what_paddle_gives(tmp_path):
     assert_same(tmp_path, *save(tmp_path / "m", lambda x: x, parts))
 
 
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """The small network that takes tiles of any size, with safe upsampling."""
+    return tiny_export("any size", tmp_path_factory)
+
+
 @pytest.mark.parametrize(
     ("config", "size", "upsample"), [(TINY, (64, 96), "official"), (TINY_ANY_SIZE, None, "safe")]
 )
-def test_whole_networks_give_what_they_gave_for_any_batch(tmp_path, config, size, upsample):
-    network = lively(config)
-    export_folder(network, tmp_path / "m", ExportSettings(size, upsample=upsample))
-    graph, parameters = tmp_path / "m" / "inference.json", tmp_path / "m" / "inference.pdiparams"
+def test_whole_networks_give_what_they_gave_for_any_batch(tmp_path, tiny, config, size, upsample):
+    network, folder = lively(config), tiny
+    if upsample == "official":
+        folder = tmp_path / "m"
+        export_folder(network, folder, ExportSettings(size, upsample=upsample))
+    graph, parameters = folder / "inference.json", folder / "inference.pdiparams"
     made = translate_graph(graph, parameters)
     rule = made.suppression
     assert (rule.iou, rule.floor) == (pytest.approx(0.6), pytest.approx(0.01))
@@ -170,13 +179,6 @@ def test_whole_networks_give_what_they_gave_for_any_batch(tmp_path, config, size
             boxes, scores = session.run({"image": images})
             np.testing.assert_allclose(boxes, wanted[0], atol=1e-2)
             np.testing.assert_allclose(scores, wanted[1], atol=1e-4)
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("graphs") / "tiny"
-    export_folder(lively(TINY_ANY_SIZE), folder, ExportSettings(None))
-    return folder
 
 
 def test_a_copy_without_nms_gives_all_anchors_in_paddle_itself(tmp_path, tiny):

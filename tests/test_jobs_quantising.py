@@ -15,10 +15,10 @@ from sodslice.jobs import quantising
 from sodslice.jobs.quantising import Calibration, export_int8, export_openvino
 from sodslice.ppyoloe.description import ExportSettings
 from sodslice.ppyoloe.export import export_folder
-from sodslice.ppyoloe.onnx import export_onnx
 from sodslice.synthetic import SceneSpec, render
 from tests.ppyoloe_weights import TINY, lively
 from tests.rasters import write_raster
+from tests.tiny_exports import tiny_export
 
 with_nncf = pytest.mark.skipif(
     importlib.util.find_spec("nncf") is None, reason="nncf (extra `int8`) is not installed"
@@ -33,9 +33,7 @@ ANYTHING = 1000.0
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A network of random weights as a folder in ONNX, which wants tiles of 96 x 64 pixels."""
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    export_onnx(lively(TINY), folder, ExportSettings((64, 96), nms=False, draw_threshold=0.1))
-    return folder
+    return tiny_export("raw ONNX", tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

@@ -16,18 +16,14 @@ from sodslice.inference import read_folder
 from sodslice.models import translation
 from sodslice.models.store import SHIPPED
 from sodslice.models.translation import hold_against, translation_of, trusted, write_translation
-from sodslice.ppyoloe.description import ExportSettings
-from sodslice.ppyoloe.export import export_folder
-from tests.ppyoloe_weights import TINY_ANY_SIZE, lively
+from tests.tiny_exports import tiny_export
 
 DEFAULT = SHIPPED / "vehicle-t"
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("translation") / "tiny"
-    export_folder(lively(TINY_ANY_SIZE), folder, ExportSettings(None))
-    return folder
+    return tiny_export("any size", tmp_path_factory)
 
 
 @pytest.fixture(autouse=True)

@@ -16,10 +16,10 @@ from sodslice.inference.limits import Suppression
 from sodslice.ppyoloe import onnx
 from sodslice.ppyoloe.agreement import check_images
 from sodslice.ppyoloe.description import ExportSettings
-from sodslice.ppyoloe.export import export_folder
 from sodslice.synthetic import SceneSpec, render
 from tests.ppyoloe_weights import TINY, TINY_ANY_SIZE, assert_suppressed, lively
 from tests.test_export import network_answers, pictures
+from tests.tiny_exports import tiny_export
 
 RUNTIMES = [
     pytest.param(
@@ -47,11 +47,9 @@ def network():
 
 
 @pytest.fixture(scope="module")
-def raw(tmp_path_factory, network):
+def raw(tmp_path_factory):
     """A network exported without NMS in the graph."""
-    folder = tmp_path_factory.mktemp("onnx") / "raw"
-    onnx.export_onnx(network, folder, ExportSettings((64, 96), nms=False, facts={"gsd_m": 0.1}))
-    return folder
+    return tiny_export("raw ONNX", tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -114,11 +112,9 @@ def test_a_raw_folder_says_which_nms_is_due(raw):
 
 
 @pytest.fixture(scope="module")
-def by_paddle(network, tmp_path_factory):
+def by_paddle(tmp_path_factory):
     """What the network's folder for Paddle finds in a tile, by Paddle."""
-    folder = tmp_path_factory.mktemp("by_paddle") / "x"
-    export_folder(network, folder, ExportSettings((64, 96)))
-    return load_model(folder, engine="paddle").detect(TILE)[0]
+    return load_model(tiny_export("64 x 96", tmp_path_factory), engine="paddle").detect(TILE)[0]
 
 
 @with_runtime
