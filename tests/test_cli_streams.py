@@ -58,17 +58,24 @@ def without_reader(*arguments, cwd) -> subprocess.CompletedProcess[str]:
         os.close(writer)
 
 
+INTERRUPTED = (signal.SIGINT, (130, "interrupted"))
+TERMINATED = (signal.SIGTERM, (143, ""))
+NATIVE = ("paddle.base.libpaddle", 0.1, "paddle")
+PYTHON = ("paddle.distributed", 0, "paddle")
+OPENVINO = ("openvino", 0, "openvino")
+
+
+# Each signal in paddle and in openvino, each place in paddle; the other pairs take long and say no more.
 @pytest.mark.parametrize(
-    ("module", "seconds", "engine"),
+    ("module", "seconds", "engine", "sent", "end"),
     [
-        ("paddle.base.libpaddle", 0.1, "paddle"),
-        ("paddle.distributed", 0, "paddle"),
-        ("openvino", 0, "openvino"),
+        pytest.param(*NATIVE, *INTERRUPTED, id="C++ interrupted"),
+        pytest.param(*NATIVE, *TERMINATED, marks=pytest.mark.slow, id="C++ terminated"),
+        pytest.param(*PYTHON, *INTERRUPTED, marks=pytest.mark.slow, id="Python interrupted"),
+        pytest.param(*PYTHON, *TERMINATED, id="Python terminated"),
+        pytest.param(*OPENVINO, *INTERRUPTED, id="openvino interrupted"),
+        pytest.param(*OPENVINO, *TERMINATED, id="openvino terminated"),
     ],
-    ids=["C++", "Python", "openvino"],
-)
-@pytest.mark.parametrize(
-    ("sent", "end"), [(signal.SIGINT, (130, "interrupted")), (signal.SIGTERM, (143, ""))]
 )
 @pytest.mark.usefixtures("scene")
 def test_a_signal_while_an_engine_is_loaded_ends_the_run_like_any_other(

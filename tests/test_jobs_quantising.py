@@ -3,6 +3,7 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
+import onnx.parser
 import pytest
 import yaml
 
@@ -34,6 +35,41 @@ ANYTHING = 1000.0
 def model(tmp_path_factory):
     """A network of random weights as a folder in ONNX, which wants tiles of 96 x 64 pixels."""
     return tiny_export("raw ONNX", tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A graph of a few operations, for what holds of any model: three boxes, as sure as a tile is bright."""
+    folder = tmp_path_factory.mktemp("models") / "plain"
+    folder.mkdir()
+    graph = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 13]>
+        plain (float[N, 3, H, W] image) => (float[N, 3, 4] boxes, float[N, 1, 3] scores)
+        <float[1, 3, 4] places = {2, 2, 9, 9, 20, 3, 30, 9, 4, 40, 20, 60}, float[1] scale = {0.004},
+         float[1] nothing = {0}, int64[3] row = {0, 1, 3}, int64[3] column = {0, 3, 1}>
+        {
+            mean = GlobalAveragePool (image)
+            share = Mul (mean, scale)
+            scores = Reshape (share, row)
+            each = Reshape (share, column)
+            zeros = Mul (each, nothing)
+            boxes = Add (zeros, places)
+        }
+    """)
+    onnx.save(graph, str(folder / "inference.onnx"))
+    own = {"format": "onnx", "nms": False, "suppression": {"iou": 0.6, "floor": 0.01}}
+    settings = {
+        "mode": "paddle",
+        "draw_threshold": 0.1,
+        "Preprocess": [
+            {"type": "Resize", "target_size": [64, 96], "keep_ratio": False, "interp": 2},
+            {"type": "Permute"},
+        ],
+        "label_list": ["bright"],
+        "sodslice": own,
+    }
+    (folder / "inference.yml").write_text(yaml.safe_dump(settings))
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -145,28 +181,28 @@ def lose(monkeypatch, share):
     monkeypatch.setattr(quantising, "likeness", lambda *_, **__: alike)
 
 
-def test_what_loses_too_much_is_not_written(tmp_path, model, scene, unchanged, monkeypatch):
+def test_what_loses_too_much_is_not_written(tmp_path, plain, scene, unchanged, monkeypatch):
     lose(monkeypatch, 0.04)
     with pytest.raises(
         ModelError,
         match=r"^int8 loses 4\.00 points of boxes, more than 3, so nothing was written; .*`force`$",
     ):
-        export_int8(model, tmp_path / "x", Calibration(scene, tiles=2))
+        export_int8(plain, tmp_path / "x", Calibration(scene, tiles=2))
     assert list(tmp_path.iterdir()) == []
     assert (
-        export_int8(model, tmp_path / "x", Calibration(scene, tiles=2, most_lost=4.5))["loss"]["points"] == 4
+        export_int8(plain, tmp_path / "x", Calibration(scene, tiles=2, most_lost=4.5))["loss"]["points"] == 4
     )
 
 
-def test_what_is_forced_is_written_and_says_so(tmp_path, model, scene, unchanged, monkeypatch):
+def test_what_is_forced_is_written_and_says_so(tmp_path, plain, scene, unchanged, monkeypatch):
     lose(monkeypatch, 0.04)
-    export_int8(model, tmp_path / "x", Calibration(scene, tiles=2, force=True))
+    export_int8(plain, tmp_path / "x", Calibration(scene, tiles=2, force=True))
     own = yaml.safe_load((tmp_path / "x" / "inference.yml").read_text())["sodslice"]
     assert own["quantised"]["loss"] == {"points": 4.0, "of": "boxes", "allowed": 3.0, "forced": True}
 
 
-def test_a_quantised_model_is_not_quantised_again(tmp_path, model, scene, unchanged):
-    export_int8(model, tmp_path / "x", Calibration(scene, tiles=2))
+def test_a_quantised_model_is_not_quantised_again(tmp_path, plain, scene, unchanged):
+    export_int8(plain, tmp_path / "x", Calibration(scene, tiles=2))
     with pytest.raises(ModelError, match="is quantised already; give the model that it was made from"):
         export_int8(tmp_path / "x", tmp_path / "y", Calibration(scene, tiles=2))
 
@@ -240,8 +276,8 @@ def test_nncf_is_told_to_count_nobody(monkeypatch):
     assert asked == [("nncf", "1")]
 
 
-def test_a_quantised_folder_is_planned_as_such(tmp_path, model, scene, unchanged):
-    export_int8(model, tmp_path / "x", Calibration(scene, tiles=2))
+def test_a_quantised_folder_is_planned_as_such(tmp_path, plain, scene, unchanged):
+    export_int8(plain, tmp_path / "x", Calibration(scene, tiles=2))
     assert make_plan(scene, model=tmp_path / "x").model.precision == "int8"
     with pytest.raises(OptionError, match="fp16"):
         make_plan(scene, model=tmp_path / "x", options={"precision": "fp16"})

@@ -54,8 +54,17 @@ def test_a_crowded_scene_takes_less_than_600_bytes_a_box(method):
     assert bytes_a_box < BYTES_A_BOX
 
 
-@pytest.mark.parametrize("method", ["seam", "nms"])
-@pytest.mark.parametrize("tile_ids", ["one", "any", "unknown"])
+@pytest.mark.parametrize(
+    ("method", "tile_ids"),
+    [
+        ("seam", "one"),
+        ("seam", "any"),
+        ("seam", "unknown"),
+        ("nms", "any"),
+        pytest.param("nms", "one", marks=pytest.mark.slow),  # it is blind to tiles
+        pytest.param("nms", "unknown", marks=pytest.mark.slow),
+    ],
+)
 def test_boxes_that_are_all_alike_take_bounded_memory(method, tile_ids):
     rng = np.random.default_rng(0)
     tiles = plan_tiles(4_000, 4_000, tile=640, overlap=0.25)

@@ -1,4 +1,5 @@
 import importlib.util
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +15,7 @@ from sodslice.inference.graphs.nms_nodes import with_nms
 from sodslice.inference.graphs.ports import images_at_once
 from sodslice.inference.limits import Suppression
 from sodslice.ppyoloe import onnx
-from sodslice.ppyoloe.agreement import check_images
+from sodslice.ppyoloe.agreement import Agreement, check_images
 from sodslice.ppyoloe.description import ExportSettings
 from sodslice.synthetic import SceneSpec, render
 from tests.ppyoloe_weights import TINY, TINY_ANY_SIZE, assert_suppressed, lively
@@ -53,10 +54,25 @@ def raw(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def suppressed(tmp_path_factory, network):
+def traced(tmp_path_factory):
+    """Stands in for `export_folder`: the same network for the same tiles, which Paddle has traced before."""
+    known = tiny_export("raw 64 x 96", tmp_path_factory)
+
+    def export_folder(network, folder, settings):
+        assert (network.config, settings.input_size, settings.nms) == (TINY, (64, 96), False)
+        shutil.copytree(known, folder)
+        return Agreement(0.0, 0.0)
+
+    return export_folder
+
+
+@pytest.fixture(scope="module")
+def suppressed(tmp_path_factory, network, traced):
     """The same network, exported with NMS."""
     folder = tmp_path_factory.mktemp("onnx") / "nms"
-    onnx.export_onnx(network, folder, ExportSettings((64, 96), facts={"gsd_m": 0.1}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx, "export_folder", traced)
+        onnx.export_onnx(network, folder, ExportSettings((64, 96), facts={"gsd_m": 0.1}))
     return folder
 
 
@@ -87,7 +103,7 @@ def test_a_raw_file_takes_any_batch_and_equals_the_network(raw, network, runtime
 @pytest.mark.parametrize(
     ("config", "size", "upsample"),
     [
-        (TINY, (96, 64), "safe"),
+        pytest.param(TINY, (96, 64), "safe", marks=pytest.mark.slow),  # the folder `raw` is such
         (TINY_ANY_SIZE, None, "official"),
         pytest.param(TINY, (96, 64), "official", marks=pytest.mark.slow),
         pytest.param(TINY_ANY_SIZE, None, "safe", marks=pytest.mark.slow),
@@ -220,9 +236,9 @@ def test_the_command_line_writes_a_raw_graph_unless_told_otherwise(tmp_path, cap
 
 
 @pytest.fixture
-def shifted(monkeypatch):
+def shifted(monkeypatch, network, traced):
     """An engine that gives the network's own answers, plus `px` on every box; after NMS it gives none."""
-    seen = SimpleNamespace(px=0.0, network=lively(TINY), version="1")
+    seen = SimpleNamespace(px=0.0, network=network, version="1")
 
     class Shifted:
         def run(self, feeds):
@@ -236,6 +252,7 @@ def shifted(monkeypatch):
 
     engine = SimpleNamespace(graphs=(".onnx",), version=lambda: seen.version, load=lambda request: Shifted())
     monkeypatch.setattr(onnx, "ENGINES", [engine])
+    monkeypatch.setattr(onnx, "export_folder", traced)
     return seen
 
 

@@ -22,6 +22,7 @@ Kind = tuple[NetworkConfig, Callable[..., object], ExportSettings]
 KINDS: dict[str, Kind] = {
     "any size": (TINY_ANY_SIZE, export_folder, ExportSettings(None)),
     "64 x 96": (TINY, export_folder, ExportSettings(SIZE, draw_threshold=0.4, facts={"gsd_m": 0.2})),
+    "raw 64 x 96": (TINY, export_folder, ExportSettings(SIZE, nms=False)),
     "raw ONNX": (TINY, export_onnx, ExportSettings(SIZE, nms=False, draw_threshold=0.1, facts=FACTS)),
 }
 
