@@ -23,6 +23,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.enums import Resampling
 
 from sodslice import SodsliceError, make_plan, run
+from sodslice.results.formats import FORMATS
 from sodslice.running import estimate
 from sodslice.scene import as_scene
 from sodslice.system.opencv import opencv
@@ -113,7 +114,8 @@ def in_child(path: Path) -> str:
 def main(count: int, folder: Path, first: int = 0) -> None:
     """Try so many broken files; those that end badly are left in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    opencv()  # loaded once and not in each child
+    opencv()  # loaded once and not in each child, as are the formats
+    list(FORMATS)
     whole = healthy_files(folder)
     for path in whole:
         assert in_child(path) == "done", path

@@ -34,3 +34,20 @@ def test_an_unknown_name_is_refused_with_a_hint(registry):
         SodsliceError, match=r"unknown shape 'rounb' \(did you mean 'round'\?\); known are round"
     ):
         registry["rounb"]
+
+
+def packaged(folder, name):
+    """A package in a folder that brings a shape."""
+    facts = folder / f"{name}-1.0.dist-info"
+    facts.mkdir(parents=True)
+    (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text(f"[sodslice.tests.nothing]\n{name} = math:pi\n")
+
+
+def test_packages_are_known_as_soon_as_they_are_there(registry, tmp_path, monkeypatch):
+    packaged(tmp_path, "oval")
+    assert registry.names() == ("round",)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert registry.names() == ("round", "oval")
+    packaged(tmp_path, "cone")
+    assert registry.names() == ("round", "cone", "oval")

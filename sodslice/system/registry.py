@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar
+from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from sodslice.errors import OptionError, SodsliceError, did_you_mean
 
@@ -85,4 +88,23 @@ class Registry(Generic[Entry]):
         return entry
 
     def _points(self) -> tuple[EntryPoint, ...]:
-        return tuple(entry_points(group=self._group))
+        installed = _installed(tuple((folder, _changed(folder)) for folder in sys.path))
+        return tuple(installed.select(group=self._group))
+
+
+@lru_cache(maxsize=4)
+def _installed(_searched: tuple[tuple[str, int], ...]) -> Any:
+    """All entry points, to be selected from; reading what all packages say takes tens of milliseconds.
+
+    Args:
+        _searched: the folders where packages lie, each with the time when one came or went.
+    """
+    return entry_points()
+
+
+def _changed(folder: str) -> int:
+    """When something came into a folder or left it, in nanoseconds; 0 where there is none."""
+    try:
+        return Path(folder).stat().st_mtime_ns
+    except OSError:
+        return 0
