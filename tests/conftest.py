@@ -15,15 +15,19 @@ Answer = tuple[int, str, str]
 
 LONGEST = (
     "test_docs.py",
-    "test_training_loop.py",
     "test_notebooks.py",
-    "test_shipped_models.py",
+    "test_training_loop.py",
+    "test_ppyoloe_onnx.py",
+    "test_real_scenes.py",
+    "test_jobs_quantising.py",
     "test_export.py",
-    "test_running_runs.py",
-    "test_inference_lifting.py",
-    "test_fuzz_documents.py",
-    "test_conversion.py",
-    "test_merging_scale.py",
+    "test_shipped_models.py",
+    "test_models_translation.py",
+    "test_inference_graphs.py",
+    "test_fuzz.py",
+    "test_running_workers.py",
+    "test_cli_streams.py",
+    "test_packaging.py",
 )
 """Files that take long, the longest first: begun last, one process would work on while the other waits."""
 
