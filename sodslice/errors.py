@@ -67,6 +67,10 @@ class OutputError(SodsliceError, OSError):
     """A result cannot be written."""
 
 
+class HeldError(OutputError):
+    """Another process writes there at this moment."""
+
+
 class StoreError(SodsliceError, ValueError):
     """A raw store is damaged, unfinished, or of another run."""
 

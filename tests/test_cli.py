@@ -100,7 +100,7 @@ def test_a_folder_gives_one_file_a_scene_and_a_broken_one_exit_3(scene, tmp_path
     done = sodslice("run", tmp_path, "--model", "blobs", "-o", tmp_path / "out", cwd=tmp_path)
     assert done.returncode == 3
     assert "broken.tif is not an image" in done.stderr
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["scene.geojson"]
+    assert sorted(p.name for p in (tmp_path / "out").glob("[!.]*")) == ["manifest.jsonl", "scene.tif.geojson"]
 
 
 def test_several_scenes_want_a_folder(scene, tmp_path):

@@ -31,7 +31,7 @@ tests/test_report_speed.py measures."""
 BROUGHT = ["PP-YOLOE_plus_SOD-L_pretrained.pdparams", "hard.json"]
 """Files that readers must bring; commands with them are parsed and not run."""
 
-OTHER_FLAGS = {"--devices", "--nproc_per_node"}
+OTHER_FLAGS = {"--array", "--devices", "--nproc_per_node"}
 """Flags that pages name of programs of others."""
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")

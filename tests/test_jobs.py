@@ -1,16 +1,12 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import rasterio
 
-from sodslice import BlobDetector, SodsliceError, load_result, make_plan, run_many
-from sodslice.errors import ModelError, OutputError, SceneError, StoreError
-from sodslice.jobs import JobEvents, find_scenes, output_stems
-from sodslice.running.records import empty_record
-from sodslice.running.store import FileStore
+from sodslice import BlobDetector, SodsliceError, load_result, run_many
+from sodslice.errors import ModelError, OutputError, SceneError
+from sodslice.jobs import JobEvents, find_scenes
 from tests.rasters import scene_with_blobs, write_raster
 from tests.tiny_models import PERMUTE, export_bright_box
 
@@ -40,10 +36,11 @@ def test_outcomes_come_in_input_order_each_with_its_file(folder, tmp_path):
     assert [str(o.path.relative_to(folder)) for o in outcomes] == ["a.tif", "b.tif", "sub/a.tif"]
     assert [o.result.scene.path for o in outcomes] == [str(o.path) for o in outcomes]
     assert all(o.done and not o.why and not o.failed and not o.skipped for o in outcomes)
-    written = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*"))
-    assert written == ["a.geojson", "b.geojson", "sub/a.geojson"]
-    assert [str(path.relative_to(tmp_path / "out")) for o in outcomes for path in o.outputs] == written
-    assert len(load_result(tmp_path / "out" / "b.geojson")) == 1
+    written = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("[!.]*son*"))
+    assert written == ["a.tif.geojson", "b.tif.geojson", "manifest.jsonl", "sub/a.tif.geojson"]
+    files = [str(path.relative_to(tmp_path / "out")) for o in outcomes for path in o.outputs]
+    assert files == ["a.tif.geojson", "b.tif.geojson", "sub/a.tif.geojson"]
+    assert len(load_result(tmp_path / "out" / "b.tif.geojson")) == 1
 
 
 def test_each_result_is_written_before_its_outcome_comes(folder, tmp_path):
@@ -54,7 +51,7 @@ def test_each_result_is_written_before_its_outcome_comes(folder, tmp_path):
 
 def test_the_model_is_loaded_once(folder, monkeypatch):
     loads = []
-    monkeypatch.setattr("sodslice.jobs.many.load_spec", lambda spec: loads.append(spec) or BlobDetector())
+    monkeypatch.setattr("sodslice.jobs.work.load_spec", lambda spec: loads.append(spec) or BlobDetector())
     assert len(list(run_many(folder))) == 3
     assert len(loads) == 1
 
@@ -83,7 +80,7 @@ def test_a_rerun_skips_what_is_done_and_does_what_is_not(folder, tmp_path):
     assert rerun() == ["done"] * 3
     assert rerun() == ["skipped"] * 3
     assert rerun(readers=3) == ["skipped"] * 3
-    (tmp_path / "out" / "b.geojson").unlink()
+    (tmp_path / "out" / "b.tif.geojson").unlink()
     write_raster(folder / "sub" / "a.tif", scene_with_blobs(200, 100, [(50, 50), (90, 50)]))
     assert rerun() == ["skipped", "done", "done"]
     assert rerun(threshold=0.3) == ["done"] * 3
@@ -103,12 +100,12 @@ def test_a_scene_that_is_skipped_says_why_and_is_read_from_its_file(folder, tmp_
 
 def test_no_model_is_loaded_where_all_scenes_are_skipped(folder, tmp_path, monkeypatch):
     list(run_many(folder, model="blobs", output=tmp_path / "out"))
-    monkeypatch.setattr("sodslice.jobs.many.load_spec", lambda spec: pytest.fail("loaded"))
+    monkeypatch.setattr("sodslice.jobs.work.load_spec", lambda spec: pytest.fail("loaded"))
     assert all(outcome.skipped for outcome in run_many(folder, model="blobs", output=tmp_path / "out"))
 
 
 def test_an_output_that_cannot_be_written_is_a_failure_of_its_scene(folder, tmp_path):
-    (tmp_path / "out" / "b.geojson").mkdir(parents=True)
+    (tmp_path / "out" / "b.tif.geojson").mkdir(parents=True)
     outcomes = list(run_many(folder, model="blobs", output=tmp_path / "out"))
     assert [outcome.status for outcome in outcomes] == ["done", "failed", "done"]
     assert isinstance(outcomes[1].error, OutputError)
@@ -142,13 +139,8 @@ def test_a_watcher_is_told_of_each_scene_and_of_its_tiles(folder):
 def test_a_scene_without_crs_is_written_as_json(tmp_path):
     write_raster(tmp_path / "a.tif", scene_with_blobs(50, 50, [(5, 5)]), crs=None)
     list(run_many([tmp_path / "a.tif"], model="blobs", output=tmp_path / "out"))
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["a.json"]
-
-
-def test_scenes_that_would_share_an_output_keep_their_suffix():
-    assert output_stems([Path("x/a.tif"), Path("x/a.png"), Path("x/b.tif")]) == ["a.tif", "a.png", "b"]
-    with pytest.raises(SodsliceError, match="several scenes are named a.tif"):
-        output_stems([Path("x/a.tif"), Path("y/a.tif")])
+    assert (tmp_path / "out" / "a.tif.json").is_file()
+    assert not list((tmp_path / "out").glob("*.geojson"))
 
 
 def test_wrong_settings_stop_before_the_first_scene(folder, tmp_path):
@@ -168,15 +160,9 @@ def test_a_scene_that_does_not_fit_the_settings_does_not_stop_the_others(folder,
     palette = np.zeros((1, 50, 50), np.uint8)
     with rasterio.open(write_raster(folder / "aa.tif", palette, photometric="palette"), "r+") as dataset:
         dataset.write_colormap(1, {0: (1, 2, 3, 255)})
-    output = tmp_path / "out"
-    output.mkdir()
-    another = make_plan(folder / "a.tif", model="blobs", options={"stretch": "2,98"})
-    with FileStore(output / "b.geojson.journal", another) as store:
-        store.append([empty_record(0)])
-    outcomes = list(run_many(folder, model="blobs", options={"stretch": "2,98"}, output=output))
-    assert [o.path.name for o in outcomes if o.done] == ["a.tif", "a.tif"]
-    assert [o.path.name for o in outcomes if o.failed] == ["aa.tif", "b.tif"]
-    assert [type(o.error) for o in outcomes if o.failed] == [SceneError, StoreError]
+    outcomes = list(run_many(folder, model="blobs", options={"stretch": "2,98"}, output=tmp_path / "out"))
+    assert [o.path.name for o in outcomes if o.done] == ["a.tif", "b.tif", "a.tif"]
+    assert [(o.path.name, type(o.error)) for o in outcomes if o.failed] == [("aa.tif", SceneError)]
 
 
 def test_a_class_that_the_model_lacks_stops_before_the_first_scene(folder):

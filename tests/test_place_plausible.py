@@ -202,4 +202,4 @@ def test_in_a_folder_an_impossible_place_fails_its_scene_and_no_other(tmp_path):
     wrong, right = run_many(scenes, model="blobs", output=tmp_path / "out")
     assert wrong.failed
     assert "latitude 5550000" in wrong.why
-    assert [path.name for path in right.outputs] == ["b.geojson"]
+    assert [path.name for path in right.outputs] == ["b.tif.geojson"]

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sodslice import ArrayScene, Detections, SodsliceError, make_plan, merge
 from sodslice.inference.detector import ModelInfo
-from sodslice.running.finishing import finish_seen
+from sodslice.merging import METHODS
+from sodslice.running.finishing import finish, finish_seen
+from sodslice.running.objects import Objects
 from sodslice.running.records import Record, empty_record, failed_record, full_record, tile_record
 from sodslice.running.seen import EMPTY, FAILED, READ, UNKNOWN, Seen
+from sodslice.running.store import FileStore
 from sodslice.tables.tiles import Grid, plan_tiles
 
 
@@ -59,6 +65,55 @@ def test_tiles_far_from_all_boxes_have_no_say(seed, overlap, method):
     tiles = plan_tiles(side, side, tile=64, overlap=overlap)
     expected = merge(everything, tiles, method=method, suppressed=True)
     assert result == expected[expected.canonical_order()]
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([0, 5, 31]),
+    st.sampled_from(list(METHODS)),
+    st.sampled_from([{}, {"class_agnostic": True}, {"class_group": "car,van"}]),
+)
+def test_objects_are_the_same_bit_for_bit_when_they_are_taken_in_parts(seed, overlap, method, joining):
+    rng = np.random.default_rng(seed)
+    side = int(rng.integers(64, 500))
+    plan = planned(side, tile=64, overlap=overlap, merge=method, threshold=0.1, **joining)
+    records = {tile.id: record_of(tile, rng) for tile in plan.grid.tiles()}
+    whole, seen = Seen(len(plan.grid)), Seen(len(plan.grid))
+    for record in records.values():
+        whole.take(record)
+    objects, ids = Objects(plan), list(records)
+    if rng.random() < 0.5:
+        rng.shuffle(ids)
+    for part in np.array_split(ids, rng.integers(1, 6)):
+        for tile_id in part.tolist():
+            seen.take(records[tile_id])
+        objects.take(seen, last=False)
+        seen.forget_boxes()
+    objects.take(seen)
+    assert objects.found() == finish_seen(plan, whole).detections
+
+
+def record_of(tile, rng) -> Record:
+    """What a tile saw: some boxes of all sizes, many of which reach over its edges; or that it failed."""
+    if rng.random() < 0.1:
+        return empty_record(tile.id)
+    count = int(rng.integers(0, 8))
+    low = np.round(rng.uniform(-20, 60, (count, 2)), int(rng.integers(0, 3)))
+    boxes = np.concatenate([low, low + rng.uniform(2, 60, (count, 2))], axis=1)
+    boxes = np.clip(boxes, 0, [tile.width, tile.height] * 2)
+    labels, scores = rng.integers(0, 2, count), np.round(rng.uniform(0.01, 1, count), 2)
+    return tile_record(tile.id, Detections(boxes, scores, labels, [tile.id] * count))
+
+
+def test_of_boxes_that_are_far_from_tiles_to_come_none_waits():
+    plan = planned(640, tile=64, overlap=16)
+    seen, objects = Seen(len(plan.grid)), Objects(plan)
+    for tile_id in plan.ids[: len(plan) // 2].tolist():
+        seen.take(tile_record(tile_id, table([[20, 20, 30, 30], [40, 50, 48, 60]])))
+    objects.take(seen, last=False)
+    columns = len(plan.grid.columns)
+    assert columns <= len(objects._waiting) <= 2 * columns
 
 
 def test_the_first_word_on_a_tile_counts_but_a_failure_may_be_mended():
@@ -213,3 +268,32 @@ def test_a_million_tiles_take_at_most_100_mb_more_than_a_thousand(tmp_path):
         assert first == second
     assert list(peaks) == [1024, 1_000_000]
     assert peaks[1_000_000] - peaks[1024] <= 100
+
+
+@pytest.mark.slow
+def test_parts_take_the_memory_of_the_largest_of_them(tmp_path):
+    scene = tmp_path / "a.tif"
+    profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "tiled": True, "SPARSE_OK": True}
+    rasterio.open(scene, "w", width=10240, height=10240, **profile).close()
+    plan = make_plan(scene, model="blobs", options={"tile": 64, "overlap": 0, "threshold": 0.9})
+
+    def written(name: str, part) -> Path:
+        with FileStore(tmp_path / name, part) as store:
+            for tile_id in part.ids.tolist():
+                low = np.random.default_rng(tile_id).uniform(0, 62, (14, 2))
+                found = table(np.concatenate([low, low + 2], axis=1), [0.5] * 13 + [0.95])
+                store.append([tile_record(tile_id, found)])
+            store.finish({})
+        return tmp_path / name
+
+    whole = [written("whole.raw", plan)]
+    parts = [written(f"{number}.raw", plan.part(number, 8)) for number in (3, 1, 8, 2, 7, 5, 4, 6)]
+    peaks, results = [], []
+    for stores in (whole, parts):
+        tracemalloc.start()
+        results.append(finish(plan, stores))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert results[0].detections == results[1].detections
+    assert len(results[0]) > 5000
+    assert peaks[1] < 0.35 * peaks[0]

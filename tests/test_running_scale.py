@@ -183,7 +183,7 @@ def test_photos_of_a_folder_are_placed_too(tmp_path):
             tmp_path / "in", model="blobs", options={"photo_footprint": True}, output=tmp_path / "placed"
         )
     )
-    assert [plain[0].outputs[0].name, placed[0].outputs[0].name] == ["photo.json", "photo.geojson"]
+    assert [plain[0].outputs[0].name, placed[0].outputs[0].name] == ["photo.jpg.json", "photo.jpg.geojson"]
     assert load_result(placed[0].outputs[0]).scene.georef_from.endswith("good to metres")
 
 

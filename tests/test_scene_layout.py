@@ -87,6 +87,37 @@ def test_the_cache_holds_whatever_other_threads_do(tmp_path):
     assert get_gdal_config("GDAL_CACHEMAX") == before
 
 
+def test_scenes_that_are_read_side_by_side_have_each_its_part_of_the_cache():
+    from rasterio.env import get_gdal_config
+
+    def held():
+        return get_gdal_config("GDAL_CACHEMAX") / MEBI
+
+    before, first, other = held(), threading.Event(), threading.Event()
+
+    def read():
+        with block_cache(40 * MEBI):
+            first.set()
+            other.wait()
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    first.wait()
+    assert held() == 40
+    with block_cache(50 * MEBI):
+        assert held() == 90
+        other.set()
+        thread.join()
+        assert held() == 50
+        with block_cache(50 * MEBI):
+            assert held() == 100
+            with block_cache(500 * MEBI):
+                assert held() == 512
+                with block_cache(700 * MEBI):
+                    assert held() == 700
+    assert held() == before
+
+
 def test_strips_are_read_through_one_dataset_and_tiles_through_one_a_thread(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 255, (3, 300, 400), dtype=np.uint8)
 

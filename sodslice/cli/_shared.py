@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -16,11 +16,6 @@ from sodslice.errors import OptionError, respell
 from sodslice.settings import Options, all_settings, named_settings
 from sodslice.system.signals import signals_held
 from sodslice.values.setting import Setting
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from sodslice.jobs import JobEvents
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -232,6 +227,26 @@ def verbosity_flags(command: Command) -> Command:
     )(command)
 
 
+@contextmanager
+def beside_bars() -> Iterator[None]:
+    """Write lines where bars may be shown: they make room, and are drawn again below."""
+    tqdm = sys.modules.get("tqdm")
+    if tqdm is None:
+        yield
+        return
+    with tqdm.tqdm.external_write_mode(sys.stderr):
+        yield
+
+
+class _Lines(logging.StreamHandler):  # type: ignore[type-arg]  # which Python 3.10 has not
+    """Lines on stderr, beside whatever bars are there."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        with beside_bars():
+            super().emit(record)
+
+
 class _OneLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         word = "note" if record.levelno == logging.WARNING else record.levelname.lower()
@@ -240,7 +255,7 @@ class _OneLine(logging.Formatter):
 
 def set_up_logging(*, verbose: bool, quiet: bool) -> None:
     """Send what the library logs to stderr, one line a record."""
-    handler = logging.StreamHandler()
+    handler = _Lines()
     handler.setFormatter(_OneLine())
     root = logging.getLogger("sodslice")
     root.handlers[:] = [handler]
@@ -263,30 +278,3 @@ def progress_bar(*, quiet: bool, unit: str = "tile") -> Iterator[Callable[[int, 
             bar.update(done - bar.n)
 
         yield show
-
-
-@contextmanager
-def terminal_events(*, quiet: bool) -> Iterator[JobEvents]:
-    """Events that are shown on stderr: a bar on a terminal, notes through the log."""
-    from sodslice.jobs import JobEvents
-
-    class Shown(JobEvents):
-        """Tiles of the scene under way in a bar, and before it which of how many scenes that is."""
-
-        def progress(self, done: int, total: int) -> None:
-            """See `Events`."""
-            bar.total = total
-            bar.update(done - bar.n)
-
-        def scene(self, path: Path, number: int, total: int) -> None:
-            """See `JobEvents`."""
-            bar.reset()
-            bar.set_description(f"{number} of {total}, {path.name}")
-
-    if quiet or sys.stderr is None or not sys.stderr.isatty():
-        yield JobEvents()
-        return
-    from tqdm import tqdm
-
-    with tqdm(unit="tile", dynamic_ncols=True, leave=False) as bar:
-        yield Shown()

@@ -13,9 +13,9 @@ from sodslice.cli._shared import (
     gather_options,
     set_up_logging,
     settings_flags,
-    terminal_events,
     verbosity_flags,
 )
+from sodslice.cli._watching import watching
 
 
 @click.command(name="demo", cls=GroupedCommand)
@@ -49,7 +49,7 @@ def command(folder: str, side: int, seed: int, **flags: Any) -> None:
     quiet = flags.pop("quiet")
     set_up_logging(verbose=flags.pop("verbose"), quiet=quiet)
     options = gather_options(flags.pop("config"), flags)
-    with terminal_events(quiet=quiet) as events:
+    with watching(quiet=quiet) as events:
         done = run_demo(Path(folder), side=side, seed=seed, options=options, events=events)
     click.echo(f"scene      {done.scene} ({side} x {side} pixels), truth {done.truth}")
     click.echo(f"results    {', '.join(map(str, done.outputs))}")

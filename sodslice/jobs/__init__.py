@@ -1,8 +1,24 @@
 """Many scenes: one model, one outcome a scene, and a broken scene does not stop the others."""
 
-from sodslice.jobs.events import JobEvents
-from sodslice.jobs.many import run_many
+from sodslice.jobs.combining import combine
+from sodslice.jobs.events import JobEvents, JobProgress
+from sodslice.jobs.listing import list_scenes
+from sodslice.jobs.many import foresee, run_many
+from sodslice.jobs.merging import merge_shards
 from sodslice.jobs.outcomes import Outcome
-from sodslice.jobs.sources import find_scenes, output_stems
+from sodslice.jobs.sources import find_scenes
+from sodslice.jobs.status import JobStatus, job_status
 
-__all__ = ["JobEvents", "Outcome", "find_scenes", "output_stems", "run_many"]
+__all__ = [
+    "JobEvents",
+    "JobProgress",
+    "JobStatus",
+    "Outcome",
+    "combine",
+    "find_scenes",
+    "foresee",
+    "job_status",
+    "list_scenes",
+    "merge_shards",
+    "run_many",
+]

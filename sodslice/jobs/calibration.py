@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from sodslice.errors import SceneError
 from sodslice.inference import ModelSpec
-from sodslice.jobs.sources import listed_scenes
+from sodslice.jobs.listing import list_scenes
 from sodslice.running.plan import RunPlan
 from sodslice.running.planning import plan_for
 from sodslice.scene import SceneBase, as_scene, seen_at
@@ -57,7 +57,7 @@ def draw_tiles(source: str | Path, model: ModelSpec, options: Options, *, count:
         OptionError: the options do not fit the scenes or the model.
     """
     random = np.random.default_rng(SEED)
-    paths = listed_scenes(source)[0].scenes
+    paths = [scene.path for scene in list_scenes(source).scenes]
     piles = [_Pile(paths[place]) for place in random.permutation(len(paths))[:count].tolist()]
     lot = _Lot(model, options.replace({"overlap": 0}), random, forgiving=len(paths) > 1)
     left = piles

@@ -3,20 +3,46 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sodslice.running import Events
+
+
+@dataclass(frozen=True)
+class JobProgress:
+    """How far a job has come.
+
+    Args:
+        scenes: how many there are; None where they come one by one.
+        settled: of them, those that are done, failed or skipped.
+        pixels: of all scenes together; None as long as that is not known.
+        seen: pixels of those that are settled, and of the tiles that are done of others.
+        skipped: pixels of those that were skipped.
+    """
+
+    scenes: int | None
+    settled: int = 0
+    pixels: int | None = None
+    seen: int = 0
+    skipped: int = 0
 
 
 class JobEvents(Events):
     """What a job tells its watcher, beside what each run tells.
 
     It is told one thing at a time. Where scenes are done side by side, progress counts the tiles of all that
-    were begun.
+    are under way.
     """
 
-    def scene(self, path: Path, number: int, total: int) -> None:
-        """A scene is begun: its path, its number from 1 on, and how many there are."""
+    wants_pixels = False
+    """Whether to find out ahead how many pixels all scenes have, which opens each of them."""
+
+    def scene(self, path: Path, number: int, total: int | None) -> None:
+        """A scene is begun: its path, its number from 1 on, and how many there are, if that is known."""
+
+    def job(self, progress: JobProgress) -> None:
+        """How far the job has come; after each scene, and while scenes are done."""
 
 
 class JobWatcher(JobEvents):
@@ -26,23 +52,21 @@ class JobWatcher(JobEvents):
 
     Args:
         events: what is told.
+        scenes: how many there are; None where nobody knows.
     """
 
-    def __init__(self, events: JobEvents) -> None:
+    def __init__(self, events: JobEvents, scenes: int | None = None) -> None:
         self._events = events
         self._said: set[str] = set()
-        self._counts: dict[int, tuple[int, int]] = {}
-        self._telling = threading.Lock()
+        self._under_way: dict[int, _UnderWay] = {}
+        self._settled = JobProgress(scenes)
+        self._stopped = False
+        self._telling = threading.RLock()
 
-    def scene(self, path: Path, number: int, total: int) -> None:
+    def scene(self, path: Path, number: int, total: int | None) -> None:
         """See `JobEvents`."""
         with self._telling:
             self._events.scene(path, number, total)
-
-    def progress(self, done: int, total: int) -> None:
-        """See `Events`."""
-        with self._telling:
-            self._events.progress(done, total)
 
     def note(self, text: str) -> None:
         """See `Events`."""
@@ -52,36 +76,81 @@ class JobWatcher(JobEvents):
                 self._events.note(text)
 
     def cancelled(self) -> bool:
-        """See `Events`."""
+        """See `Events`; also when the job has ended, whoever ended it."""
         with self._telling:
-            return self._events.cancelled()
+            return self._stopped or self._events.cancelled()
 
-    def of_scene(self, number: int) -> Events:
+    def stop(self) -> None:
+        """Have all that is under way end soon."""
+        self._stopped = True
+
+    def pixels(self, total: int) -> None:
+        """That all scenes have so many pixels."""
+        with self._telling:
+            self._settled = replace(self._settled, pixels=total)
+            self._tell_job()
+
+    def of_scene(self, number: int) -> SceneEvents:
         """Events of one of several scenes that are done side by side."""
-        return _SceneEvents(self, number)
+        return SceneEvents(self, number)
+
+    def opened(self, number: int, pixels: int) -> None:
+        """A scene has so many pixels."""
+        with self._telling:
+            self._under_way[number] = _UnderWay(pixels)
 
     def together(self, number: int, done: int, total: int) -> None:
-        """Tiles of one scene that are done, told as those of all that were begun."""
+        """Tiles of one scene that are done, told as those of all that are under way."""
         with self._telling:
-            self._counts[number] = (done, total)
-            self._events.progress(*(sum(column) for column in zip(*self._counts.values(), strict=True)))
+            before = self._under_way.get(number, _UnderWay())
+            self._under_way[number] = replace(before, done=done, total=total)
+            every = self._under_way.values()
+            self._events.progress(sum(one.done for one in every), sum(one.total for one in every))
+            self._tell_job()
+
+    def settled(self, number: int, *, skipped: bool) -> None:
+        """A scene is settled: it was done, or failed; or it was done before, or belongs to others."""
+        with self._telling:
+            pixels = self._under_way.pop(number, _UnderWay()).pixels
+            now = self._settled
+            self._settled = replace(
+                now, settled=now.settled + 1, seen=now.seen + pixels, skipped=now.skipped + pixels * skipped
+            )
+            self._tell_job()
+
+    def _tell_job(self) -> None:
+        seen = sum(one.pixels * one.done // one.total for one in self._under_way.values())
+        self._events.job(replace(self._settled, seen=self._settled.seen + seen))
 
 
-class _SceneEvents(Events):
+@dataclass(frozen=True)
+class _UnderWay:
+    """A scene: its `pixels`, its tiles that are `done`, and the `total`."""
+
+    pixels: int = 0
+    done: int = 0
+    total: int = 1
+
+
+class SceneEvents(Events):
     """What one of several scenes tells.
 
     Args:
         watcher: of the job.
-        number: of the scene.
+        number: of the scene, from 1 on.
     """
 
     def __init__(self, watcher: JobWatcher, number: int) -> None:
+        self.number = number
         self._watcher = watcher
-        self._number = number
+
+    def opened(self, pixels: int) -> None:
+        """The scene is open, and has so many pixels."""
+        self._watcher.opened(self.number, pixels)
 
     def progress(self, done: int, total: int) -> None:
         """See `Events`."""
-        self._watcher.together(self._number, done, total)
+        self._watcher.together(self.number, done, total)
 
     def note(self, text: str) -> None:
         """See `Events`."""

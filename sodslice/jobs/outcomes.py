@@ -11,15 +11,20 @@ from sodslice.results import RunResult, load_result
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one scene of a job: done, failed (why) or skipped (why).
+    """What became of one scene of a job: done, failed (why), skipped (why), or its part is done.
 
     Args:
-        path: of the scene.
-        status: "done", "failed" or "skipped".
+        path: of the scene; of an array its name.
+        status: "done", "failed", "skipped", or "part": of a scene that several shards share, the part of this
+            shard is done.
         why: for a scene that failed or was skipped, in one sentence; "" for one that is done.
         result: of a scene that is done; None for others.
-        outputs: files that hold the result, of a scene that is done or was skipped.
+        outputs: files that hold the result, or the part; none of a scene that failed.
         error: of a scene that failed; None for others.
+        name: of the results, below the folder of the job.
+        size: width and height of the scene in pixels; None where it could not be opened.
+        tiles: that were looked at, now or before.
+        seconds: that it took now.
     """
 
     path: Path
@@ -28,6 +33,10 @@ class Outcome:
     result: RunResult | None = None
     outputs: tuple[Path, ...] = ()
     error: SodsliceError | None = None
+    name: str = ""
+    size: tuple[int, int] | None = None
+    tiles: int = 0
+    seconds: float = 0.0
 
     @property
     def done(self) -> bool:

@@ -1,17 +1,17 @@
-"""Which scenes a job is about, and what its outputs are called."""
+"""The images in a folder."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from rasterio.drivers import raster_driver_extensions
 
-from sodslice.errors import OutputError, SceneError
+from sodslice.errors import SceneError
 
 # fmt: off
 ALSO_PICTURES = frozenset({
@@ -78,16 +78,20 @@ class Found:
         return tuple(notes)
 
 
-def find_scenes(folder: Path) -> Found:
+def find_scenes(folder: Path, *, without: Path | None = None) -> Found:
     """Images in a folder and below; hidden files and folders, and folders behind links, are left out.
 
+    Args:
+        folder: that is searched.
+        without: a folder below it that is not.
+
     Raises:
-        SceneError: there are none.
+        SceneError: there are none, or a folder cannot be read.
     """
     scenes, left_out, linked = [], Counter[str](), []
-    for path in _inside(folder):
+    for path in _inside(folder, without=without):
         suffix = path.suffix.lower()
-        if path.is_dir():
+        if os.path.isdir(path):  # noqa: PTH112 -- which raises nothing
             linked.append(path)
         elif suffix in picture_suffixes():
             scenes.append(path)
@@ -99,42 +103,24 @@ def find_scenes(folder: Path) -> Found:
     return found
 
 
-def _inside(folder: Path) -> Iterator[Path]:
+def _inside(folder: Path, *, without: Path | None) -> Iterator[Path]:
     """Files below a folder that are not hidden, and linked folders, which are not entered."""
-    for where, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+    left_out = None if without is None else without.resolve()
+    for where, folders, files in os.walk(folder, onerror=_refuse):
         here = Path(where)
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and (here / name).resolve() != left_out
+        )
         yield from (here / name for name in folders if (here / name).is_symlink())
         yield from (here / name for name in sorted(files) if not name.startswith("."))
 
 
-def listed_scenes(paths: str | Path | Iterable[str | Path]) -> tuple[Found, Path | None]:
-    """The scenes, and the folder that was searched for them; None where none was.
+def _refuse(error: OSError) -> None:
+    """A folder that cannot be read may hold any number of images.
 
     Raises:
-        SceneError: the folder holds none, or a name is empty.
+        SceneError: always.
     """
-    if isinstance(paths, (str, Path)):
-        if not str(paths).strip():
-            raise SceneError("the name of the scene or folder is empty; is a variable not set?")
-        path = Path(paths)
-        return (find_scenes(path), path) if path.is_dir() else (Found((path,), Counter()), None)
-    return Found(tuple(Path(path) for path in paths), Counter()), None
-
-
-def output_stems(scenes: Sequence[Path], root: Path | None = None) -> list[str]:
-    """A name for each scene's outputs, without suffix; scenes that would share one keep their suffix.
-
-    Raises:
-        OutputError: two scenes still share a name.
-    """
-    plain = [path.relative_to(root) if root else Path(path.name) for path in scenes]
-    short = [str(path.with_suffix("")) for path in plain]
-    often = Counter(short)
-    stems = [name if often[name] == 1 else str(path) for name, path in zip(short, plain, strict=True)]
-    twice = [name for name, count in Counter(stems).items() if count > 1]
-    if twice:
-        raise OutputError(
-            f"several scenes are named {twice[0]}, so their outputs would collide; run their folders apart"
-        )
-    return stems
+    raise SceneError(
+        f"the folder {error.filename} cannot be searched: {error.strerror}; make it readable, or name others"
+    )

@@ -42,6 +42,18 @@ def about(result: RunResult) -> dict[str, Any]:
     }
 
 
+COMBINED = {"combined_by": "sodslice"}
+"""What tells a file of many results from others."""
+
+
+def image_facts(result: RunResult) -> dict[str, Any]:
+    """What a file of many results says of an image: which it is, where it lies and what was found."""
+    facts = {"image": result.scene.path, "objects": len(result)}
+    model, version = result.provenance.model, result.provenance.version
+    made = {"version": version, "model": plain_record(model), "options": dict(result.provenance.options)}
+    return {**facts, "scene": result.scene.as_dict(), "georef": result.georef.as_dict(), "run": made}
+
+
 def slices(count: int) -> Iterable[slice]:
     """Rows 0 to count in pieces."""
     return (slice(start, start + ROWS_AT_ONCE) for start in range(0, count, ROWS_AT_ONCE))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,8 @@ class Format:
             sentence with what to do instead; "" where it can.
         read: from a path to a result; None for a format that is only written.
         heeds: names of the settings that change its files.
+        combine: from results, as they come, and a path to one file of all of them, in which each row names
+            its image; None for a format that cannot. Results are held one at a time.
     """
 
     name: str
@@ -32,3 +34,4 @@ class Format:
     why_not: Callable[[GeoRef, Writing], str]
     read: Callable[[Path], RunResult] | None = None
     heeds: tuple[str, ...] = ()
+    combine: Callable[[Iterable[RunResult], Path], None] | None = None

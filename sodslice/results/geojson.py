@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sodslice.errors import OutputError
 from sodslice.place.footprints import footprints_of
 from sodslice.place.georef import GeoRef, corners
 from sodslice.place.polygons import (
@@ -17,7 +19,7 @@ from sodslice.place.polygons import (
     footprint_polygons,
     polygon_features,
 )
-from sodslice.results.document import about, slices, write_document
+from sodslice.results.document import COMBINED, about, image_facts, slices, write_document
 from sodslice.results.format import Format
 from sodslice.results.reading import read_result
 from sodslice.results.result import BOX_DECIMALS, RunResult, rounded_boxes, written_rows
@@ -39,12 +41,50 @@ def write_geojson(result: RunResult, path: Path) -> None:
     Raises:
         GeoRefError: the scene has no longitude and latitude, and pixels were not asked for.
     """
-    degrees = not result.provenance.options.get("pixel_coords", False)
+    degrees = _in_degrees(result)
     decimals = _decimals(result, degrees=degrees)
     extents = (_extents(result.rows(part), degrees=degrees) for part in slices(len(result)))
     head = collection_head(extents, decimals, degrees=degrees)
     with path.open("wb") as file:
         write_document(file, head, "features", _features(result, decimals, degrees=degrees), about(result))
+
+
+def combine_geojson(results: Iterable[RunResult], path: Path) -> None:
+    """Write one FeatureCollection of many results: each feature has its `image`, `images` says more of each.
+
+    Raises:
+        OutputError: some results are in degrees and others in pixels.
+        GeoRefError: see `write_geojson`.
+    """
+    images: list[dict[str, Any]] = []
+    first, coming = _first_of(results)
+    degrees = first is None or _in_degrees(first)
+
+    def items() -> Iterator[dict[str, Any]]:
+        for result in coming:
+            if _in_degrees(result) != degrees:
+                raise OutputError(
+                    f"{result.scene.path} and {images[0]['image']} differ in `pixel_coords`; run them alike"
+                )
+            images.append(image_facts(result))
+            for feature in _features(result, _decimals(result, degrees=degrees), degrees=degrees):
+                feature["properties"] = {"image": result.scene.path, **feature["properties"]}
+                yield feature
+
+    head = collection_head((), BOX_DECIMALS, degrees=degrees) | COMBINED
+    with path.open("wb") as file:
+        write_document(file, head, "features", items(), {"images": images})
+
+
+def _first_of(results: Iterable[RunResult]) -> tuple[RunResult | None, Iterator[RunResult]]:
+    """The first of some results, and all of them."""
+    coming = iter(results)
+    first = next(coming, None)
+    return first, coming if first is None else chain([first], coming)
+
+
+def _in_degrees(result: RunResult) -> bool:
+    return not result.provenance.options.get("pixel_coords", False)
 
 
 def _features(result: RunResult, decimals: int, *, degrees: bool) -> Iterator[dict[str, Any]]:
@@ -110,5 +150,11 @@ def _why_not(georef: GeoRef, writing: Writing) -> str:
 
 
 FORMAT = Format(
-    "geojson", (".geojson",), write=write_geojson, why_not=_why_not, read=read_result, heeds=("pixel_coords",)
+    "geojson",
+    (".geojson",),
+    write=write_geojson,
+    why_not=_why_not,
+    read=read_result,
+    heeds=("pixel_coords",),
+    combine=combine_geojson,
 )

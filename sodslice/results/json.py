@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sodslice.place.georef import GeoRef, corners
-from sodslice.results.document import about, slices, write_document
+from sodslice.results.document import COMBINED, about, image_facts, slices, write_document
 from sodslice.results.format import Format
 from sodslice.results.reading import read_result
 from sodslice.results.result import RunResult, rounded_boxes, written_rows
@@ -47,8 +47,23 @@ def _on_own_map(result: RunResult) -> list[list[list[float]]]:
     return rings
 
 
+def combine_json(results: Iterable[RunResult], path: Path) -> None:
+    """Write one JSON document of many results: `boxes`, each with its `image`, and facts on the `images`."""
+    images: list[dict[str, Any]] = []
+
+    def items() -> Iterator[dict[str, Any]]:
+        for result in results:
+            images.append(image_facts(result))
+            yield from ({"image": result.scene.path, **item} for item in _items(result))
+
+    with path.open("wb") as file:
+        write_document(file, COMBINED, "boxes", items(), {"images": images})
+
+
 def _anything(_georef: GeoRef, _writing: Writing) -> str:
     return ""
 
 
-FORMAT = Format("json", (".json",), write=write_json, why_not=_anything, read=read_result)
+FORMAT = Format(
+    "json", (".json",), write=write_json, why_not=_anything, read=read_result, combine=combine_json
+)

@@ -12,7 +12,6 @@ import numpy.typing as npt
 import orjson
 
 from sodslice.errors import StoreError
-from sodslice.merging import THRESHOLD_FIRST, TileTable, merge
 from sodslice.results import (
     FailedTile,
     ModelRecord,
@@ -20,14 +19,13 @@ from sodslice.results import (
     RunResult,
     SceneFacts,
     TileCounts,
-    within_limits,
 )
 from sodslice.results.result import BOX_DECIMALS
 from sodslice.running.events import Events
+from sodslice.running.objects import Objects
 from sodslice.running.plan import RunPlan
 from sodslice.running.records import read_records
 from sodslice.running.seen import EMPTY, FAILED, READ, UNKNOWN, Seen
-from sodslice.tables import boxes as box
 from sodslice.tables.detections import Detections
 
 GSD_DECIMALS = 6
@@ -37,6 +35,8 @@ STICKS_OUT = "boxes of the model reach beyond their tiles by more than a pixel; 
 def finish(plan: RunPlan, stores: Sequence[str | Path], *, events: Events | None = None) -> RunResult:
     """The result of a plan, from what was seen of its parts.
 
+    One store after the other is joined, so memory grows with the largest of them and with the objects.
+
     Args:
         plan: the whole.
         stores: files that `execute` wrote, in any order, which together hold every tile of the plan.
@@ -45,10 +45,12 @@ def finish(plan: RunPlan, stores: Sequence[str | Path], *, events: Events | None
     Raises:
         StoreError: a store is damaged or of another run, or tiles have not been seen.
     """
-    seen = Seen(len(plan.grid))
-    for store in stores:
-        _take_store(plan, Path(store), seen)
-    return finish_seen(plan, seen, events=events)
+    seen, objects = Seen(len(plan.grid)), Objects(plan)
+    for path in sorted(map(Path, stores), key=_first_tile):
+        _take_store(plan, path, seen)
+        objects.take(seen, last=False)
+        seen.forget_boxes()
+    return _finished(plan, seen, objects, events or Events())
 
 
 def finish_seen(plan: RunPlan, seen: Seen, *, events: Events | None = None) -> RunResult:
@@ -57,14 +59,23 @@ def finish_seen(plan: RunPlan, seen: Seen, *, events: Events | None = None) -> R
     Raises:
         StoreError: tiles have not been seen.
     """
+    return _finished(plan, seen, Objects(plan), events or Events())
+
+
+def _finished(plan: RunPlan, seen: Seen, objects: Objects, events: Events) -> RunResult:
+    """The result, once the boxes that were not joined yet are.
+
+    Raises:
+        StoreError: tiles have not been seen.
+    """
     _check_complete(plan, seen)
-    watcher = events or Events()
-    _say_limits(plan, seen, watcher)
-    found = _objects(plan, seen)
+    _say_limits(plan, seen, events)
+    objects.take(seen)
+    found = objects.found()
     unplaced = _count_unplaced(plan, found)
     facts, notes = _scene_facts(plan, seen), _unplaced_notes(plan, unplaced, len(found))
     for note in notes:
-        watcher.note(note)
+        events.note(note)
     return RunResult(
         detections=found,
         class_names=plan.model.info.class_names,
@@ -72,6 +83,40 @@ def finish_seen(plan: RunPlan, seen: Seen, *, events: Events | None = None) -> R
         scene=replace(facts, notes=(*facts.notes, *notes)),
         provenance=replace(_provenance(plan, seen), unplaced=unplaced),
     )
+
+
+def plan_of(store: str | Path) -> RunPlan:
+    """The plan, or the part of one, with which a store was written last.
+
+    Raises:
+        StoreError: it is no store, or holds no plan.
+    """
+    content = None
+    for record, _ in read_records(Path(store)):
+        content = record.content if record.kind == b"PLAN" else content
+    if content is not None:
+        return RunPlan.from_plain(content, source=str(store))
+    raise StoreError(
+        f"{store} is a raw store that was cut off in its first records; run the scene again, with `fresh`"
+    )
+
+
+def facts_of(store: str | Path) -> dict[str, Any] | None:
+    """When the work of a store was begun, and how long it took; None where it has not finished.
+
+    Raises:
+        StoreError: it is no store.
+    """
+    facts: dict[str, Any] | None = None
+    for record, _ in read_records(Path(store)):
+        if record.kind == b"LAST":
+            facts = record.content
+    return facts
+
+
+def _first_tile(store: Path) -> int:
+    """Where in the plan a store begins: neighbours that are joined one after the other leave little open."""
+    return plan_of(store).looked_at.span[0]
 
 
 def _take_store(plan: RunPlan, path: Path, seen: Seen) -> None:
@@ -108,56 +153,6 @@ def _check_complete(plan: RunPlan, seen: Seen) -> None:
             f"{failed} tiles of {plan.scene.name} could not be read; execute the plan again, "
             "or plan with `on_error=skip`"
         )
-
-
-def _objects(plan: RunPlan, seen: Seen) -> Detections:
-    """From what all tiles saw to objects in scene pixels."""
-    rule, info = plan.finishing, plan.model.info
-    thresholds = np.asarray(rule.thresholds, np.float32)
-    found = seen.on_grid(plan.grid)
-    kept = found[np.isin(found.labels, rule.classes)]
-    if rule.merge in THRESHOLD_FIRST:
-        kept = kept[kept.scores >= thresholds[kept.labels]]
-    joined = merge(
-        kept,
-        _speaking_tiles(plan, seen, kept),
-        method=rule.merge,
-        iou=rule.iou,
-        class_agnostic=rule.joined,
-        suppressed=info.suppressed,
-    )
-    final = joined[joined.scores >= thresholds[joined.labels]]
-    final = _on_scene(plan, final)
-    final = final[final.canonical_order()]
-    return within_limits(
-        final,
-        plan.scene.georef,
-        within=plan.within,
-        gsd_m=plan.scene.gsd_m,
-        min_size=rule.min_size,
-        max_size=rule.max_size,
-    )
-
-
-def _speaking_tiles(plan: RunPlan, seen: Seen, found: Detections) -> TileTable:
-    """The tiles that have a say: those that reported something, and all that see a part of one of these.
-
-    No other tile can see an object whole that one of them reported. A tile that failed has no say: it would
-    speak against its neighbours.
-    """
-    grid = plan.grid
-    ids = grid.near(np.unique(found.tile_ids))
-    ids = ids[seen.states[ids] != FAILED]
-    return TileTable.of(grid.fields(ids), outline=(0, 0, grid.width, grid.height))
-
-
-def _on_scene(plan: RunPlan, found: Detections) -> Detections:
-    """Objects in the pixels that were seen, cut to these, as objects in scene pixels."""
-    seen, size = (plan.grid.width, plan.grid.height), (plan.scene.width, plan.scene.height)
-    boxes = box.clip(found.boxes, *seen)
-    if seen != size:
-        boxes = box.clip(boxes * np.tile(plan.per_pixel, 2), *size)
-    return replace(found, boxes=boxes)
 
 
 def _say_limits(plan: RunPlan, seen: Seen, events: Events) -> None:

@@ -173,6 +173,11 @@ class RunPlan:
             raise OptionError(f"the plan has {len(self)} tiles, too few for {of} parts; take fewer")
         return replace(self, looked_at=replace(self.looked_at, span=(cut[0], cut[1])))
 
+    @property
+    def whole(self) -> RunPlan:
+        """The plan that this is a part of, or itself."""
+        return replace(self, looked_at=replace(self.looked_at, span=(0, self.tiles_in_all)))
+
     def to_json(self) -> bytes:
         """The plan as JSON; `from_json` reads it back."""
         return orjson.dumps(plain_record(self))

@@ -23,6 +23,7 @@ from sodslice.running.store import FileStore, MemoryStore
 from sodslice.running.travel import check_reopens
 from sodslice.scene import as_scene
 from sodslice.settings import Options, as_options
+from sodslice.system.files import remove_leftovers
 
 JOURNAL_SUFFIX = ".journal"
 RAW_SUFFIX = ".raw"
@@ -91,21 +92,45 @@ def run_plan(
         outputs: files to write, which `check_outputs` has passed.
         events: told how it goes.
     """
+    with store_of(plan, outputs, fresh=options.work.fresh) as store:
+        return run_into(
+            store, plan, hands=hands, outputs=outputs, events=events, keep_raw=options.work.keep_raw
+        )
+
+
+def run_into(
+    store: MemoryStore | FileStore,
+    plan: RunPlan,
+    *,
+    hands: Hands,
+    outputs: Sequence[str | Path] = (),
+    events: Events | None = None,
+    keep_raw: bool = False,
+) -> RunResult:
+    """See `run_plan`; into a store of the plan, which is put away when all outputs are written.
+
+    Args:
+        store: that `store_of` gave.
+        plan: of the run.
+        hands: who looks at the tiles.
+        outputs: files to write, which `check_outputs` has passed.
+        events: told how it goes.
+        keep_raw: keep what was seen, to finish it again.
+    """
     watcher = events or Events()
     for note in plan.notes:
         watcher.note(note)
     began = time.perf_counter()
-    with _store(plan, options, outputs) as store:
-        facts = carry_out(plan, store, hands=hands, events=watcher)
-        merging = time.perf_counter()
-        result = finish_seen(plan, store.seen, events=watcher)
-        now = time.perf_counter()
-        seconds = {"sweep": facts["seconds"], "merge": round(now - merging, 4), "all": round(now - began, 4)}
-        result = replace(result, timings=_timings(plan, facts, seconds))
-        for path in outputs:
-            write(result, path)
-        if isinstance(store, FileStore):
-            _put_away(store, keep=options.work.keep_raw)
+    facts = carry_out(plan, store, hands=hands, events=watcher)
+    merging = time.perf_counter()
+    result = finish_seen(plan, store.seen, events=watcher)
+    now = time.perf_counter()
+    seconds = {"sweep": facts["seconds"], "merge": round(now - merging, 4), "all": round(now - began, 4)}
+    result = replace(result, timings=_timings(plan, facts, seconds))
+    for path in outputs:
+        write(result, path)
+    if isinstance(store, FileStore):
+        _put_away(store, keep=keep_raw)
     return result
 
 
@@ -133,13 +158,25 @@ def check_outputs(outputs: Sequence[str | Path], plan: RunPlan, options: Options
         raise OptionError("`keep_raw` needs an output file, a scene from a file and a model with a sha256")
 
 
-def _store(
-    plan: RunPlan, options: Options, outputs: Sequence[str | Path]
+def journal_of(output: str | Path) -> Path:
+    """Where a run keeps what was seen until its first output is written."""
+    return Path(f"{output}{JOURNAL_SUFFIX}")
+
+
+def store_of(
+    plan: RunPlan, outputs: Sequence[str | Path], *, fresh: bool = False
 ) -> AbstractContextManager[MemoryStore | FileStore]:
-    """The journal of a run; in memory where nothing is written, or scene or model have no identity."""
+    """The journal of a run, to be entered; in memory where nothing is written, or nothing could be resumed.
+
+    Raises:
+        HeldError: another process is at the same run.
+        StoreError: there is a journal of another run.
+    """
     if not (outputs and plan.resumable):
         return nullcontext(MemoryStore(plan))
-    return FileStore(Path(f"{outputs[0]}{JOURNAL_SUFFIX}"), plan, fresh=options.work.fresh)
+    store = FileStore(journal_of(outputs[0]), plan, fresh=fresh)
+    remove_leftovers(Path(outputs[0]))  # the store is ours alone, and so is what it is for
+    return store
 
 
 def _timings(plan: RunPlan, facts: dict[str, Any], seconds: dict[str, float]) -> Timings:

@@ -90,6 +90,10 @@ class Seen:
         boxes = found.boxes + np.tile(corners, 2)
         return Detections(boxes, found.scores, found.labels, found.tile_ids)
 
+    def forget_boxes(self) -> None:
+        """Hold the boxes no more, only what is known of the tiles."""
+        self._boxes, self._scores, self._labels, self._tiles = (bytearray() for _ in range(4))
+
     def cut_short(self, lowest: float) -> int:
         """Tiles in which boxes of at least `lowest` may be missing, since the model stopped there."""
         read = self.states == READ

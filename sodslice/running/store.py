@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from sodslice.errors import OutputError, StoreError
+from sodslice.errors import HeldError, OutputError, StoreError
 from sodslice.running.plan import RunPlan
 from sodslice.running.records import FORMAT, Record, json_record, read_records
 from sodslice.running.seen import Seen
@@ -73,7 +73,8 @@ class FileStore:
         fresh: start over if there is one.
 
     Raises:
-        OutputError: another run holds the file, or the folder cannot be written.
+        HeldError: another run holds the file.
+        OutputError: the folder cannot be written.
         StoreError: it was begun with another head; the message names the differences.
     """
 
@@ -161,7 +162,7 @@ class FileStore:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._file.closed and not self.seen.settled:
+        if not (self._file.closed or self.seen.settled or self.seen.last):
             self.path.unlink(missing_ok=True)  # nothing was done that a rerun could save
         self.close()
 
@@ -218,11 +219,30 @@ class FileStore:
             ) from None
 
 
+def goes_on(path: Path, plan: RunPlan) -> bool:
+    """Whether a plan can go on with what a file holds: it holds nothing, or was begun with the same head."""
+    if not path.is_file() or not path.stat().st_size:
+        return True
+    head = orjson.loads(orjson.dumps(plan.head))
+    try:
+        return all(record.content == head for record, _ in read_records(path) if record.kind == b"HEAD")
+    except StoreError:
+        return False
+
+
+def remove_unheld(path: Path) -> None:
+    """Remove a store that nobody writes, if there is one: what it is for has been written."""
+    with suppress(OSError), path.open("r+b") as file:
+        if try_lock(file):
+            path.unlink(missing_ok=True)
+
+
 def _open_locked(path: Path) -> FileIO:
     """The file, made if need be, open for reading and writing and locked for this process.
 
     Raises:
-        OutputError: another process holds it, or the folder cannot be written.
+        HeldError: another process holds it.
+        OutputError: the folder cannot be written.
     """
     while True:
         try:
@@ -234,7 +254,7 @@ def _open_locked(path: Path) -> FileIO:
             ) from None
         if not try_lock(file):
             file.close()
-            raise OutputError(
+            raise HeldError(
                 f"{path} is being written by {_held_by(path)}; wait for it, or choose another `output`"
             )
         with suppress(OSError):

@@ -2,8 +2,7 @@
 
 GDAL decodes whole blocks and keeps the last of them in one cache for the process. rasterio applies
 `GDAL_CACHEMAX` whenever an `Env` is entered, in bytes, to the whole process, and puts the former size back
-when that `Env` ends. So one `Env` is held around all reads: entered around each, those of two threads would
-undo each other.
+when that `Env` ends, so those of two threads would undo each other. It is set here without one.
 """
 
 from __future__ import annotations
@@ -11,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
-import rasterio
 from rasterio.enums import Interleaving
+from rasterio.env import get_gdal_config, set_gdal_config
 from rasterio.windows import Window
 
 from sodslice.errors import SceneError
@@ -27,6 +27,8 @@ SMALLEST_CACHE = 32 * MEBI
 LARGEST_CACHE = 128 * MEBI
 LARGEST_CACHE_OF_ROWS = 256 * MEBI
 """Where blocks are whole rows, of which a cache that is too small decodes every one again for each tile."""
+LARGEST_TOGETHER = 512 * MEBI
+"""Of scenes that are read side by side, unless one of them wants more."""
 LARGEST_BLOCK = 2048 * MEBI
 """Above it a file is refused: GDAL needs about twice as much to decode one block."""
 NOTED_BLOCK = 64 * MEBI
@@ -208,8 +210,40 @@ def _places(grid: Grid, ids: TileIds) -> tuple[TileIds, TileIds]:
     return ids % len(grid.columns), ids // len(grid.columns)
 
 
+class _Cache:
+    """GDAL's block cache: one for the process, as large as all who read at this moment want it together."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._wanted: list[int] = []
+        self._before = 0
+
+    def want(self, size: int) -> None:
+        """Read from now on, through so many bytes of it."""
+        with self._lock:
+            if not self._wanted:
+                self._before = get_gdal_config("GDAL_CACHEMAX")
+            self._wanted.append(size)
+            set_gdal_config("GDAL_CACHEMAX", self._size())
+
+    def leave(self, size: int) -> None:
+        """Want it no more; the last one leaves it as the first one found it."""
+        with self._lock:
+            self._wanted.remove(size)
+            set_gdal_config("GDAL_CACHEMAX", self._size() if self._wanted else self._before)
+
+    def _size(self) -> int:
+        return min(sum(self._wanted), max(LARGEST_TOGETHER, *self._wanted))
+
+
+_CACHE = _Cache()
+
+
 @contextmanager
 def block_cache(size: int) -> Iterator[None]:
-    """Hold GDAL's block cache at a size in bytes, for the whole process."""
-    with rasterio.Env(GDAL_CACHEMAX=size):
+    """Hold GDAL's block cache, which is that of the process, at a size in bytes, beside what others hold."""
+    _CACHE.want(size)
+    try:
         yield
+    finally:
+        _CACHE.leave(size)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from sodslice.errors import OutputError, SodsliceError
 
@@ -97,13 +99,36 @@ def appearing_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         shutil.rmtree(half, ignore_errors=True)
 
 
+@contextmanager
+def copied_to(stream: BinaryIO) -> Iterator[Path]:
+    """A name to write a file under, whose content goes to a stream when all went well.
+
+    Raises:
+        OutputError: the disk refuses, here or in the block.
+    """
+    with tempfile.TemporaryDirectory(prefix="sodslice-") as folder:
+        path = Path(folder) / "output"
+        with _refusals_said(path):
+            yield path
+            with path.open("rb") as file:
+                shutil.copyfileobj(file, stream)
+            stream.flush()
+
+
 def remove_leftovers(path: Path) -> None:
-    """Remove the folders that killed processes were filling for this place.
+    """Remove the files and folders that killed processes were filling for this place.
 
     Only for who is alone with the place, as by a lock: what a live process fills looks no different.
     """
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        shutil.rmtree(left, ignore_errors=True)
+    names = "|".join(map(re.escape, (path.name, path.stem)))
+    temporary = re.compile(rf"\.({names})\.\d+(-[0-9a-f]{{8}})?\.part({re.escape(path.suffix)})?")
+    for left in path.parent.glob(f".{glob.escape(path.stem)}*.part*"):
+        if not temporary.fullmatch(left.name):
+            continue
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
 
 
 def _beside(path: Path, *, ending: str = "") -> Path:

@@ -162,6 +162,18 @@ class Grid:
         found = np.flatnonzero(_spread(_spread(flags, high), wide, axis=1))
         return found.astype(np.int64)
 
+    def touched(self, boxes: npt.NDArray[np.float64], ids: TileIds) -> npt.NDArray[np.bool_]:
+        """Which boxes `(N, 4)`, in scene pixels, share area or an edge with one of some tiles `(M,)`."""
+        counts = np.zeros((len(self.rows) + 1, len(self.columns) + 1), np.int64)
+        flags = np.zeros(len(self), np.int64)
+        flags[ids] = 1
+        counts[1:, 1:] = flags.reshape(len(self.rows), -1).cumsum(axis=0).cumsum(axis=1)
+        left, right = _span(self.columns, self.tile_size[0], boxes[:, 0], boxes[:, 2])
+        top, bottom = _span(self.rows, self.tile_size[1], boxes[:, 1], boxes[:, 3])
+        inside = counts[bottom, right] - counts[top, right] - counts[bottom, left] + counts[top, left]
+        touched: npt.NDArray[np.bool_] = inside > 0
+        return touched
+
 
 def plan_tiles(
     width: int, height: int, *, tile: int, overlap: float = 0.2, origin: tuple[int, int] = (0, 0)
@@ -191,6 +203,13 @@ def tile_starts(length: int, side: int, overlap: int, shift: int = 0) -> TileIds
 def _reach(starts: TileIds, size: int) -> tuple[TileIds, TileIds]:
     """First and last + 1 tile along one axis that shares pixels with each tile."""
     return np.searchsorted(starts, starts - size, side="right"), np.searchsorted(starts, starts + size)
+
+
+def _span(
+    starts: TileIds, size: int, low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]
+) -> tuple[TileIds, TileIds]:
+    """First and last + 1 tile along one axis that reaches from `low` `(N,)` or beyond to `high` or beyond."""
+    return np.searchsorted(starts + size, low), np.searchsorted(starts, high, side="right")
 
 
 def _spread(

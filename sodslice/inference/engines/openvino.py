@@ -30,7 +30,10 @@ Shapes = tuple[tuple[int, ...], ...]
 """One of each input; -1 stands for any length."""
 
 SHAPES_KEPT = 2
-"""Graphs compiled for one shape that are held: of tiles, and of parts of tiles that are looked at again."""
+"""Graphs compiled for one shape that are held where others run on one for any: those of large scenes."""
+
+SHAPES_KEPT_ALL = 8
+"""Where each shape has its own: of tiles of some scenes, and of parts of tiles that are looked at again."""
 
 
 _FIRST = Lock()
@@ -79,8 +82,8 @@ class _Graph:
 class OpenvinoSession:
     """A graph on OpenVINO, compiled once for tiles of any size, and for those of which many come.
 
-    What is compiled for one shape is up to a tenth faster, but that takes half a second. In fp32 on a CPU both
-    give the same; elsewhere, where what came before would tell in what is seen, each shape has its own.
+    What is compiled for one shape is up to a tenth faster, but that takes half a second. In fp32 on a CPU
+    both give the same; elsewhere, where what came before could change what is seen, each shape has its own.
 
     Args:
         request: `.onnx`, `.xml` or `.pdmodel`. Its backend is one of OpenVINO's devices, such as GPU.
@@ -176,7 +179,7 @@ class OpenvinoSession:
                 self._graphs.move_to_end(shapes)
                 return self._graphs[shapes]
             if alone or not self._alike:
-                while len(self._graphs) >= SHAPES_KEPT:
+                while len(self._graphs) >= (SHAPES_KEPT if self._alike else SHAPES_KEPT_ALL):
                     self._graphs.popitem(last=False)
                 self._graphs[shapes] = self._graph(shapes)
                 return self._graphs[shapes]
