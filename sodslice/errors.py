@@ -8,6 +8,7 @@
     ├── ModelError        (ValueError)    a model that is unknown, incomplete or broken
     ├── DeviceError       (RuntimeError)  a device or an engine that is not there
     ├── DataError         (ValueError)    training or evaluation data that contradicts itself
+    ├── FetchError        (OSError)       a file of the web that cannot be had
     ├── OutputError       (OSError)       a result that cannot be written
     ├── StoreError        (ValueError)    a raw store that is damaged, unfinished, or of another run
     └── Cancelled                         work that was called off; what was seen is kept
@@ -61,6 +62,10 @@ class DeviceError(SodsliceError, RuntimeError):
 
 class DataError(SodsliceError, ValueError):
     """Training or evaluation data contradicts itself."""
+
+
+class FetchError(SodsliceError, OSError):
+    """A file of the web cannot be had."""
 
 
 class OutputError(SodsliceError, OSError):

@@ -11,10 +11,12 @@ import numpy as np
 import rasterio
 
 from sodslice import BlobDetector, GeoRef, run_many
+from sodslice.jobs.quantising import export_openvino
 from sodslice.models import checkpoint_of
 from sodslice.synthetic import SceneSpec, draw_scene, render, truth
 from sodslice.synthetic.write import coco_truth, geojson_truth
 from tests.pages import ROOT
+from tests.tars import tar_of_folder
 
 SCENE = SceneSpec(width=256, height=256, seed=3, vehicles=2.0, nodata=False)
 SIZE, PLACE = (12_440, 8_120), (8_396, 4_302)
@@ -41,6 +43,16 @@ def prepare(folder: Path) -> None:
     (folder / "images.csv").write_text("path\nflights/val-1.tif\nflights/val-2.tif\n")
     shutil.copyfile(ROOT / "configs" / "train-example.yaml", folder / "my.yaml")
     shutil.copyfile(checkpoint_of("vehicle-t"), folder / "weights.safetensors")
+    _mirror(folder / "mirror")
+
+
+def _mirror(folder: Path) -> None:
+    """Archives under the names of official models, with a model in them that runs without a translation."""
+    model = folder / "model"
+    export_openvino("vehicle-t", model)
+    for size in ("S", "L"):
+        name = f"PP-YOLOE_plus_SOD-{size}_infer"
+        tar_of_folder(folder / f"{name}.tar", model, name=name)
 
 
 def _large_scene(folder: Path) -> None:

@@ -188,6 +188,7 @@ def take_page(folder: Path) -> None:
     """Take the steps of a folder in it, with a cache that the pages share, and write what was said."""
     os.chdir(folder)
     os.environ["SODSLICE_CACHE"] = str(folder.with_name("cache-of-pages"))
+    os.environ["SODSLICE_MIRROR"] = str(folder / "mirror")
     (folder / SAID).write_text(take_all(json.loads((folder / STEPS).read_text(encoding="utf-8"))))
 
 

@@ -28,8 +28,12 @@ NOT_RUN = ["train", "demo", "bench"]
 """Commands that take too long here: notebooks/03-own-model.ipynb trains, tests/test_demo.py runs the demo,
 tests/test_report_speed.py measures."""
 
-BROUGHT = ["PP-YOLOE_plus_SOD-L_pretrained.pdparams", "hard.json"]
-"""Files that readers must bring; commands with them are parsed and not run."""
+BROUGHT = [
+    "PP-YOLOE_plus_SOD-L_pretrained.pdparams",
+    "PP-YOLOE_plus_SOD-L_pretrained",
+    "hard.json",
+]
+"""Files that readers must bring, and names of such; commands with them are parsed and not run."""
 
 OTHER_FLAGS = {"--array", "--devices", "--nproc_per_node"}
 """Flags that pages name of programs of others."""

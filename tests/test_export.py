@@ -264,7 +264,10 @@ def test_the_command_exports_what_it_is_told(tiny_checkpoint, tmp_path, capfd):
             ["nowhere.pdparams"],
             "there is no checkpoint nowhere.pdparams; give a .safetensors or .pdparams file",
         ),
-        (["PP-YOLOE_plus_SOD-L"], "/PP-YOLOE_plus_SOD-L_pretrained.pdparams and give that file"),
+        (
+            ["PP-YOLOE_plus_SOD-L"],
+            "/PP-YOLOE_plus_SOD-L_pretrained.pdparams here and give the path of that file",
+        ),
         (["."], "error: . is a folder; give a checkpoint, a .safetensors or .pdparams file"),
     ],
 )

@@ -237,7 +237,7 @@ def test_what_is_no_model_is_refused():
         match=r"unknown model 'vehicle-s' \(did you mean 'vehicle-t'\?\); known are vehicle-t, blobs",
     ):
         run(np.zeros((64, 64), np.uint8), model="vehicle-s")
-    with pytest.raises(SodsliceError, match="is not on this machine; download"):
+    with pytest.raises(SodsliceError, match="is not on this machine; fetch it with"):
         run(np.zeros((64, 64), np.uint8), model="PP-YOLOE_plus_SOD-S")
 
 

@@ -124,7 +124,7 @@ def _file() -> click.Path:
     help="Write the numbers to this .json file.",
 )
 @_flag("--plots", "Show", "Folder for curves.png and mistakes.png.", click.Path(file_okay=False))
-@_flag("--model", "With --model", "Judge this model, a name or a folder, in place of results.")
+@_flag("--model", "With --model", "Judge this model, any that `run` takes, in place of results.")
 @verbosity_flags
 def command(files: tuple[str, ...], **flags: Any) -> None:
     """Measure results of `run` against TRUTH: COCO AP, precision, recall, false alarms.

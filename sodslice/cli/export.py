@@ -150,9 +150,9 @@ def _size(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int,
 def command(model: str, output: Path, *, verbose: bool, quiet: bool, **flags: Any) -> None:
     """Export MODEL as a folder for inference.
 
-    MODEL is a .safetensors file of `sodslice train`, a .pdparams file of PaddleDetection, or vehicle-t; for
-    OpenVINO also an exported folder. The exported model is compared with the network before the folder
-    appears.
+    MODEL is a .safetensors file of `sodslice train`, a .pdparams file of PaddleDetection, or the name or URL
+    of one; for OpenVINO also an exported folder or a .tar. The exported model is compared with the network
+    before the folder appears.
     """
     set_up_logging(verbose=verbose, quiet=quiet)
     _check_flags(flags)
@@ -188,9 +188,9 @@ def _typed(flags: dict[str, Any], names: tuple[str, ...]) -> list[str]:
 
 
 def _is_folder(model: str) -> bool:
-    from sodslice.models import MODELS
+    from sodslice.models.store import files_of
 
-    return Path(model).is_dir() or (model in MODELS and MODELS[model].folder is not None)
+    return files_of(model).is_dir()
 
 
 def _export_openvino(name: str, model: str, output: Path, flags: dict[str, Any]) -> str:

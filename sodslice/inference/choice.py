@@ -52,7 +52,8 @@ class InferenceChoice:
         DEFAULT_MODEL,
         Setting(
             Word(),
-            "A name that `sodslice models` lists, a folder with an exported model, or a checkpoint.",
+            "A name that `sodslice models` lists, a folder or a .tar with an exported model, a checkpoint, "
+            "or a URL.",
             "Model",
         ),
     )

@@ -17,7 +17,9 @@ from sodslice.inference.limits import Suppression
 from sodslice.inference.preprocess import Preprocess
 from sodslice.system.hashes import sha256_of
 
-SETTINGS_FILES = ("inference.yml", "infer_cfg.yml")
+STEMS = {"inference.yml": "inference", "infer_cfg.yml": "model"}
+"""What graph and weights are called, by the file beside them that says how they are fed."""
+SETTINGS_FILES = tuple(STEMS)
 PADDLE_SUFFIXES = (".json", ".pdmodel")
 ONNX_SUFFIX = ".onnx"
 PARAMETERS = {**dict.fromkeys(PADDLE_SUFFIXES, ".pdiparams"), ".xml": ".bin"}
@@ -58,8 +60,7 @@ def read_folder(folder: Path) -> ModelFolder:
         ModelError: a file is missing or the yml is not that of a detector.
     """
     settings_path = _settings_path(folder)
-    stem = "inference" if settings_path.name == "inference.yml" else "model"
-    graph = _graph(folder, stem, settings_path.name)
+    graph = _graph(folder, STEMS[settings_path.name], settings_path.name)
     parameters = _parameters(graph)
     settings = _settings(settings_path)
     preprocess = Preprocess(_operations(settings, settings_path))
@@ -74,6 +75,13 @@ def read_folder(folder: Path) -> ModelFolder:
         batch=int(_number(own, "batch", 0, settings_path)) or None,
         quantised=own.get("precision") == QUANTISED,
     )
+
+
+def is_model_file(name: str) -> bool:
+    """Whether an exported folder needs a file of this name: what it says of itself, a graph, or weights."""
+    path = Path(name)
+    suffixes = {*_graph_suffixes(), *PARAMETERS.values()}
+    return name in SETTINGS_FILES or (path.stem in STEMS.values() and path.suffix in suffixes)
 
 
 def folder_settings(folder: Path) -> Mapping[str, Any]:
@@ -101,12 +109,17 @@ def _graph(folder: Path, stem: str, settings_name: str) -> Path:
     Raises:
         ModelError: there is none.
     """
-    known = dict.fromkeys((*PADDLE_SUFFIXES, ONNX_SUFFIX, *(s for engine in ENGINES for s in engine.graphs)))
-    names = [f"{stem}{suffix}" for suffix in known]
+    names = [f"{stem}{suffix}" for suffix in _graph_suffixes()]
     graph = next((folder / name for name in names if (folder / name).is_file()), None)
     if graph is None:
         raise ModelError(f"{folder} holds no {' and no '.join(names)} beside its {settings_name}")
     return graph
+
+
+def _graph_suffixes() -> tuple[str, ...]:
+    """Of all graphs that an engine may run, in the order in which they are looked for."""
+    brought = (suffix for engine in ENGINES for suffix in engine.graphs)
+    return tuple(dict.fromkeys((*PADDLE_SUFFIXES, ONNX_SUFFIX, *brought)))
 
 
 def _parameters(graph: Path) -> Path | None:

@@ -1,4 +1,7 @@
-"""Models by name, folder or checkpoint: anything a user can name becomes facts, and then a ready detector."""
+"""Models: anything that a user can name becomes facts, and then a ready detector.
+
+Names, folders, archives, checkpoints and URLs; what is elsewhere is fetched into the user's cache.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from sodslice.system.lazy import lazy_names
 
 if TYPE_CHECKING:
     from sodslice.models.loading import load_model, load_spec, model_info, resolve_model
+    from sodslice.models.pulling import Pulled, Pulling, pull
     from sodslice.models.store import (
         DETECTORS,
         MODELS,
@@ -16,24 +20,33 @@ if TYPE_CHECKING:
         checkpoint_of,
         model_names,
     )
+    from sodslice.models.tending import Checked, remove, verify
 
 __all__ = [
     "DETECTORS",
     "MODELS",
+    "Checked",
     "NamedDetector",
+    "Pulled",
+    "Pulling",
     "StoredModel",
     "checkpoint_of",
     "load_model",
     "load_spec",
     "model_info",
     "model_names",
+    "pull",
+    "remove",
     "resolve_model",
+    "verify",
 ]
 
 __getattr__ = lazy_names(
     __name__,
     {
         "loading": "load_model load_spec model_info resolve_model",
+        "pulling": "Pulled Pulling pull",
         "store": "DETECTORS MODELS NamedDetector StoredModel checkpoint_of model_names",
+        "tending": "Checked remove verify",
     },
 )

@@ -40,7 +40,8 @@ def resolve_model(
     """All facts about a model that a run depends on; nothing is loaded.
 
     Args:
-        model: a name, a folder, a checkpoint, an object that is a detector, or what this function gave.
+        model: a name, a folder, an archive, a checkpoint, a URL, an object that is a detector, or what this
+            function gave.
         choice: device, threads and batch.
         tile: tile side in pixels, for checkpoints whose network is exported for one size.
 
@@ -115,8 +116,9 @@ def load_model(name_or_path: str | Path, *, tile: int | None = None, **settings:
     """A ready detector.
 
     Args:
-        name_or_path: a name that `sodslice models` lists, a folder with an exported model, or a checkpoint
-            (`.pdparams`, `.safetensors`), which is exported on the way, once, for the tile size.
+        name_or_path: a name that `sodslice models` lists, a folder or a `.tar` with an exported model, a
+            checkpoint (`.pdparams`, `.safetensors`), which is exported on the way, once, for the tile size,
+            or a URL of an archive or a checkpoint.
         tile: tile side in pixels, for checkpoints.
         settings: `device` ("auto", "cpu", "gpu", "gpu:1", ...), `engine` ("auto", "openvino", "onnxruntime",
             "paddle", ...), `precision` ("fp32", "bf16", "fp16"), `batch` (tiles per call) and `threads` (of

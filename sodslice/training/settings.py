@@ -248,12 +248,12 @@ def load_training(path: Path, changes: Mapping[str, Any] | None = None) -> Train
     Raises:
         OptionError: the file cannot be read, or a setting is wrong.
     """
-    from sodslice.models import MODELS
+    from sodslice.models.store import is_word
     from sodslice.settings import read_yaml
 
     given = read_yaml(path)
     settings = value_from(TrainSettings, {} if given is None else given, where=path.name)
-    named = not settings.weights or settings.weights in MODELS
+    named = not settings.weights or is_word(settings.weights)
     weights = settings.weights if named else str(path.parent / settings.weights)
     data_root = str(path.parent / settings.data_root)
     settings = dataclasses.replace(settings, data_root=data_root, weights=weights)

@@ -1,0 +1,92 @@
+"""Files from the web that arrive whole: resumed and tried again, and bounded in size and in time."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sodslice.errors import FetchError
+from sodslice.system.arriving import REDIRECTS, USUAL, Arriving, Limits, Progress, TryAgain
+from sodslice.system.version import __version__
+
+if TYPE_CHECKING:
+    import httpx
+
+log = logging.getLogger(__name__)
+
+LONGEST_PAUSE_S = 30.0
+"""Between two tries."""
+
+
+def download(url: str, path: Path, *, limits: Limits = USUAL, progress: Progress | None = None) -> Path:
+    """Fetch a file; where a part of it lies already, go on behind that part.
+
+    What has come stays where the download ends early, with a small JSON beside it that tells of which file
+    it is a part: another call goes on if the server still has that one, by its ETag or its date.
+
+    Args:
+        url: http or https.
+        path: where the file comes to lie, which is given back; not to be used by two processes at once.
+        limits: when to give up.
+        progress: is told of each piece.
+
+    Raises:
+        AbsentError: the server has no such file.
+        FetchError: it cannot be had; the message says what was tried and how it ended.
+        OSError: the disk refuses.
+    """
+    arriving = Arriving(url, path, limits, progress or (lambda _done, _total: None))
+    with _client(limits) as client:
+        _until_whole(arriving, client, limits)
+    return path
+
+
+def _until_whole(arriving: Arriving, client: httpx.Client, limits: Limits) -> None:
+    """Try until all is there.
+
+    Raises:
+        FetchError: a try ended for good, or too many brought nothing.
+    """
+    furthest, vain, pause = 0, 0, limits.pause_s
+    while True:
+        try:
+            arriving.go_on(client)
+        except TryAgain as failed:
+            grown, furthest = arriving.done > furthest, max(furthest, arriving.done)
+            vain = 1 if grown else vain + 1
+            pause = limits.pause_s if grown else pause
+            if vain >= limits.tries:
+                tried = f"tried {limits.tries} times" if limits.tries > 1 else "tried once"
+                raise FetchError(f"{arriving.url}: {tried}, {failed}{arriving.kept()}") from None
+            log.info("%s: %s; trying again", arriving.url, failed)
+            time.sleep(min(max(pause, failed.pause_s), LONGEST_PAUSE_S))
+            pause *= 2
+        else:
+            return
+
+
+def _client(limits: Limits) -> httpx.Client:
+    import httpx
+
+    return httpx.Client(
+        timeout=httpx.Timeout(limits.silence_s),
+        follow_redirects=True,
+        max_redirects=REDIRECTS,
+        headers={"Accept-Encoding": "identity", "User-Agent": f"sodslice/{__version__}"},
+        event_hooks={"response": [_stay_encrypted]},
+    )
+
+
+def _stay_encrypted(response: httpx.Response) -> None:
+    """Refuse to be led from https to anything else.
+
+    Raises:
+        FetchError: that is where it leads.
+    """
+    asked = response.request.url
+    if asked.scheme == "https" and response.has_redirect_location:
+        target = asked.join(response.headers["location"])
+        if target.scheme != "https":
+            raise FetchError(f"{asked} leads to {target}, which is not encrypted; it is not followed")

@@ -1,0 +1,170 @@
+"""A web server of this machine, which answers as a test says."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+Answer = Callable[["Handler", bytes], None]
+
+
+@dataclass
+class Web:
+    """What a server has, how it answers, and what it was asked.
+
+    Args:
+        url: where it is.
+        files: by path.
+        answers: by path, one a request; the last one stays. Without any, the file is served.
+        asked: the requests, each with the range that it wants.
+    """
+
+    url: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+    answers: dict[str, list[Answer]] = field(default_factory=dict)
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    def put(self, path: str, content: bytes, *answers: Answer) -> str:
+        """Have a file served, and give its URL."""
+        self.files[path] = content
+        self.answers[path] = list(answers)
+        return self.url + path
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers one request."""
+
+    protocol_version = "HTTP/1.1"
+    web: Web
+
+    def do_GET(self) -> None:
+        """Do what the test says."""
+        self.web.asked.append((self.path, self.headers.get("Range", "")))
+        content = self.web.files.get(self.path)
+        answers = self.web.answers.get(self.path, [])
+        if content is None and not answers:
+            return status(404)(self, b"")
+        answer = answers.pop(0) if len(answers) > 1 else next(iter(answers), serve)
+        return answer(self, content or b"")
+
+    def head(self, code: int, length: int | None, **more: str) -> None:
+        """The head of an answer."""
+        self.send_response(code)
+        if length is not None:
+            self.send_header("Content-Length", str(length))
+        for name, value in more.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def web_server() -> Iterator[Web]:
+    """A server while the block lasts."""
+    web = Web()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"web": web}))
+    server.daemon_threads = True
+    web.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield web
+    finally:
+        web.closing.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def etag_of(content: bytes) -> str:
+    return f'"{sha256(content).hexdigest()[:12]}"'
+
+
+def _rest(handler: Handler, content: bytes) -> tuple[int, int, dict[str, str]]:
+    """Where to begin, the status, and what the head says: of the range that is asked for, if of this file."""
+    wanted, of = handler.headers.get("Range", ""), handler.headers.get("If-Range", "")
+    facts = {"ETag": etag_of(content)}
+    if not wanted or of != etag_of(content):
+        return 0, 200, facts
+    start = int(wanted.removeprefix("bytes=").rstrip("-"))
+    return start, 206, {**facts, "Content_Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
+
+
+def serve(handler: Handler, content: bytes) -> None:
+    """The file, or the rest of it that is asked for."""
+    start, code, facts = _rest(handler, content)
+    handler.head(code, len(content) - start, **facts)
+    handler.wfile.write(content[start:])
+
+
+def truncate(length: int) -> Answer:
+    """So many bytes of what is asked for, and then the connection is closed."""
+
+    def answer(handler: Handler, content: bytes) -> None:
+        start, code, facts = _rest(handler, content)
+        handler.head(code, len(content) - start, **facts)
+        handler.wfile.write(content[start : start + length])
+        handler.close_connection = True
+
+    return answer
+
+
+def stall(length: int) -> Answer:
+    """So many bytes of what is asked for, and then nothing more, until the server is closed."""
+
+    def answer(handler: Handler, content: bytes) -> None:
+        start, code, facts = _rest(handler, content)
+        handler.head(code, len(content) - start, **facts)
+        handler.wfile.write(content[start : start + length])
+        handler.wfile.flush()
+        handler.web.closing.wait()
+        handler.close_connection = True
+
+    return answer
+
+
+def trickle(pieces: int, pause_s: float) -> Answer:
+    """All of the file, slowly."""
+
+    def answer(handler: Handler, content: bytes) -> None:
+        handler.head(200, len(content), ETag=etag_of(content))
+        size = -(-len(content) // pieces)
+        for start in range(0, len(content), size):
+            handler.wfile.write(content[start : start + size])
+            handler.wfile.flush()
+            time.sleep(pause_s)
+
+    return answer
+
+
+def claim(length: int | None, **more: str) -> Answer:
+    """The file, with another length than it has, or none."""
+
+    def answer(handler: Handler, content: bytes) -> None:
+        handler.head(200, length, **more)
+        handler.wfile.write(content)
+        handler.close_connection = True
+
+    return answer
+
+
+def status(code: int, **more: str) -> Answer:
+    """No file."""
+
+    def answer(handler: Handler, content: bytes) -> None:
+        handler.head(code, 0, **more)
+
+    return answer
+
+
+def redirect(to: str) -> Answer:
+    """Another place."""
+    return status(302, Location=to)
