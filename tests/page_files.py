@@ -15,6 +15,7 @@ from sodslice.jobs.quantising import export_openvino
 from sodslice.models import checkpoint_of
 from sodslice.synthetic import SceneSpec, draw_scene, render, truth
 from sodslice.synthetic.write import coco_truth, geojson_truth
+from tests.onnx_detectors import write_detector
 from tests.pages import ROOT
 from tests.tars import tar_of_folder
 
@@ -53,6 +54,7 @@ def _mirror(folder: Path) -> None:
     for size in ("S", "L"):
         name = f"PP-YOLOE_plus_SOD-{size}_infer"
         tar_of_folder(folder / f"{name}.tar", model, name=name)
+    write_detector(folder / "yolo11n.onnx", "v8")
 
 
 def _large_scene(folder: Path) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from sodslice import SodsliceError, load_model
 from sodslice.inference import ExportedDetector, ModelInfo, Preprocess
+from sodslice.inference.dialect import PaddleDialect
 from tests.tiny_models import PERMUTE, bright_tile, export_bright_box
 
 NORMALIZE = {"type": "NormalizeImage", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
@@ -140,3 +141,33 @@ def test_boxes_are_cut_to_the_tile_and_those_turned_inside_out_become_empty():
 def test_outputs_of_something_else_are_refused(outputs):
     with pytest.raises(SodsliceError, match=r"the model's outputs are not|the model counts"):
         detect_fixed(*outputs)
+
+
+class Spoken:
+    """A dialect of its own: the graph takes the mean level, and answers with a box's side."""
+
+    def feeds(self, tiles):
+        return {"level": tiles.mean(axis=(1, 2, 3))}, len(tiles)
+
+    def tables(self, outputs, place, info):
+        sides = outputs[0][:place].astype(np.float64)
+        scores, labels = np.float32([0.5]), np.int32([0])
+        return [(np.array([[0, 0, side, side]]), scores, labels) for side in sides]
+
+
+class Levels(Fixed):
+    """An engine that gives the levels that it gets."""
+
+    input_names = ("level",)
+
+    def run(self, feeds):
+        return [feeds["level"]]
+
+
+def test_a_graph_is_spoken_to_in_its_dialect():
+    assert isinstance(PaddleDialect(Preprocess(())).feeds(bright_tile())[0]["image"], np.ndarray)
+    detector = ExportedDetector(Levels(), Spoken(), ModelInfo(("a",)), batch=2)
+    tiles = np.stack([np.full((64, 64, 3), level, np.uint8) for level in (10, 20, 30)])
+    assert [table.boxes.tolist() for table in detector.detect(tiles)] == [
+        [[0, 0, side, side]] for side in (10, 20, 30)
+    ]

@@ -67,6 +67,8 @@ def test_what_is_given_is_obeyed_and_what_a_model_fixes_too():
     assert tiles_of((6144, 6144), tile=1024, overlap=32) == (1024, 32)
     assert tiles_of((6144, 6144), model=fixed) == (640, 128)
     assert tiles_of((6144, 6144), model=fixed, overlap=96) == (640, 96)
+    wide = Knowing(input_size=(384, 640))
+    assert tiles_of((6144, 6144), model=wide, overlap=32) == ((640, 384), 32)
 
 
 def test_windows_and_areas_have_the_tiles_of_the_whole_scene():

@@ -117,12 +117,13 @@ def _bytes_bar(model: str, *, quiet: bool) -> Iterator[Callable[[int, int | None
 @click.argument("model")
 def info(model: str) -> None:
     """What is known about MODEL, any word for one: classes, input, threshold, licence."""
-    from sodslice.models import model_info
+    from sodslice.models import model_info, model_layout
 
-    facts = model_info(model)
+    facts, layout = model_info(model), model_layout(model)
     size = facts.input_size
     rows = {
         "name": facts.name,
+        **({"layout": layout} if layout else {}),
         "classes": ", ".join(facts.class_names),
         "input": f"{size[1]} x {size[0]} pixels" if size else f"any multiple of {facts.stride} pixels",
         "preprocess": ", ".join(facts.preprocess),

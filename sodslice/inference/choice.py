@@ -52,8 +52,8 @@ class InferenceChoice:
         DEFAULT_MODEL,
         Setting(
             Word(),
-            "A name that `sodslice models` lists, a folder or a .tar with an exported model, a checkpoint, "
-            "or a URL.",
+            "A name that `sodslice models` lists, a folder or a .tar with an exported model, an .onnx file "
+            "of a YOLO or RT-DETR, a checkpoint, or a URL.",
             "Model",
         ),
     )

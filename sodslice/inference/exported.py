@@ -1,4 +1,4 @@
-"""`ExportedDetector`: a PaddleDetection export on an engine."""
+"""`ExportedDetector`: a graph that was exported, on an engine."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from threading import RLock, Semaphore
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from sodslice.inference.answers import check_pixels
 from sodslice.inference.detector import KEPT_FROM, SCORE_FLOOR, Look, ModelInfo, Pixels
+from sodslice.inference.dialect import Dialect, PaddleDialect
 from sodslice.inference.engines.session import CompilingSession, DeviceMemoryError, Session
 from sodslice.inference.limits import Columns, Limits
-from sodslice.inference.outputs import tables_of
 from sodslice.inference.preprocess import Preprocess
 from sodslice.tables import boxes as box
 from sodslice.tables.detections import Detections
@@ -42,13 +41,13 @@ class Taking(NamedTuple):
 
 
 class ExportedDetector:
-    """A PaddleDetection export (an `inference.yml` folder) on an engine.
+    """An export on an engine: of PaddleDetection (an `inference.yml` folder), or whatever has a dialect.
 
     Several threads may use it: they get what each would get alone.
 
     Args:
         session: runs the graph.
-        preprocess: from tiles to the graph's input.
+        preprocess: from tiles to the graph's input, for PaddleDetection's; or how the graph is spoken to.
         info: facts about the model.
         batch: tiles per call of the graph; smaller batches are padded to it, so that engines which cache by
             shape see one shape.
@@ -62,7 +61,7 @@ class ExportedDetector:
     def __init__(
         self,
         session: Session,
-        preprocess: Preprocess,
+        preprocess: Preprocess | Dialect,
         info: ModelInfo,
         *,
         batch: int = 1,
@@ -71,10 +70,14 @@ class ExportedDetector:
     ) -> None:
         self._session = session
         self._deep: Session | None = None
-        self._preprocess = preprocess
         self._batch = batch
         self._limits = Limits(kept=info.max_per_tile) if limits is None else limits
         self._taking = taking or Taking()
+        self._dialect: Dialect = (
+            PaddleDialect(preprocess, self._taking.pixels)
+            if isinstance(preprocess, Preprocess)
+            else preprocess
+        )
         self._lock = RLock()
         self._turns = Semaphore(self._taking.at_once)
         self.info = info
@@ -126,7 +129,7 @@ class ExportedDetector:
             pixels: `(B, H, W, 3)` uint8 RGB; fewer than a batch are padded, more are one call too.
         """
         padded = _pad_batch(pixels, max(self._batch, len(pixels)))
-        feeds, _ = feeds_for(self._preprocess, padded, pixels=self._taking.pixels)
+        feeds, _ = self._dialect.feeds(padded)
         given = {name: feeds[name] for name in self._session.input_names}
         return lambda: self._session.run(given)
 
@@ -138,7 +141,7 @@ class ExportedDetector:
         """
         if isinstance(self._session, CompilingSession):
             tiles = np.zeros((self._batch, *side, 3), np.uint8)
-            feeds, _ = feeds_for(self._preprocess, tiles, pixels=self._taking.pixels)
+            feeds, _ = self._dialect.feeds(tiles)
             self._session.compile_for(feeds, many=many)
 
     def fit_batch(self, side: tuple[int, int]) -> None:
@@ -214,33 +217,13 @@ class ExportedDetector:
     def _run(self, session: Session | None, part: Pixels, lowest: float) -> list[Columns]:
         """Checked rows of each tile of a batch, after NMS where that is left to us."""
         batch = max(self._batch, len(part))
-        feeds, scale = feeds_for(self._preprocess, _pad_batch(part, batch), pixels=self._taking.pixels)
+        feeds, place = self._dialect.feeds(_pad_batch(part, batch))
         running = self._session if session is None else session
         with self._turns:
             outputs = running.run({name: feeds[name] for name in running.input_names})
-        tables = tables_of(outputs, batch, scale, self.info)[: len(part)]
+        tables = self._dialect.tables(outputs, place, self.info)[: len(part)]
         rule, usual = self._limits.suppression, self._limits.usual
         return tables if rule is None else [rule(t, enough=usual, lowest=lowest) for t in tables]
-
-
-def feeds_for(
-    preprocess: Preprocess, tiles: Pixels, *, pixels: bool
-) -> tuple[dict[str, npt.NDArray[Any]], tuple[float, float]]:
-    """All that a graph may want as input for tiles, and the scale of their resizing.
-
-    Args:
-        preprocess: from tiles to the graph's input.
-        tiles: `(B, H, W, 3)` uint8 RGB.
-        pixels: `image` is wanted as `(B, h, w, 3)` uint8 rather than `(B, 3, h, w)` float32.
-    """
-    images, scale = preprocess.shaped(tiles) if pixels else preprocess(tiles)
-    sides = images.shape[1:3] if pixels else images.shape[2:]
-    feeds = {
-        "image": images,
-        "scale_factor": np.tile(np.array(scale, np.float32), (len(tiles), 1)),
-        "im_shape": np.tile(np.array(sides, np.float32), (len(tiles), 1)),
-    }
-    return feeds, scale
 
 
 def _pad_batch(pixels: Pixels, batch: int) -> Pixels:

@@ -15,7 +15,7 @@ import yaml
 
 from sodslice.errors import DataError, ModelError, SceneError
 from sodslice.inference import InferenceChoice, ModelFolder, ModelSpec, ReadyDetector, read_folder
-from sodslice.inference.exported import feeds_for
+from sodslice.inference.dialect import feeds_for
 from sodslice.inference.folder import QUANTISED, folder_settings
 from sodslice.inference.int8 import makers, quantised, read_graph, require_nncf, write_graph
 from sodslice.inference.limits import Suppression

@@ -22,10 +22,11 @@ from sodslice.inference import (
 from sodslice.inference.engines import Device, Engine, parse_devices
 from sodslice.inference.engines.choosing import Choice, Wish, choose_engine
 from sodslice.inference.folder import ONNX_SUFFIX, QUANTISED
+from sodslice.inference.foreign.file import OnnxFile, read_onnx_file
 from sodslice.inference.graphs.ports import images_at_once
 from sodslice.inference.graphs.translation import what_hinders
 from sodslice.models.conversion import converted_folder, described_checkpoint
-from sodslice.models.opening import open_folder
+from sodslice.models.opening import open_folder, open_onnx_file
 from sodslice.models.store import DETECTORS, MODELS, files_of
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ def resolve_model(
     """All facts about a model that a run depends on; nothing is loaded.
 
     Args:
-        model: a name, a folder, an archive, a checkpoint, a URL, an object that is a detector, or what this
+        model: a name, a folder, an archive, an `.onnx` file, a checkpoint, a URL, a detector, or what this
             function gave.
         choice: device, threads and batch.
         tile: tile side in pixels, for checkpoints whose network is exported for one size.
@@ -62,7 +63,7 @@ def resolve_model(
     path = files_of(word)
     device = asked[0] if asked else None
     wish = Wish("", choice.engine, choice.precision, device)
-    files = read_folder(path) if path.is_dir() else None
+    files = _files(path)
     if files is not None:
         info, hindrance = files.info, cache(partial(what_hinders, files.graph))
         wish = replace(
@@ -104,21 +105,22 @@ def load_spec(spec: ModelSpec) -> ReadyDetector:
     path = Path(spec.location)
     if not path.exists():
         raise ModelError(f"the model {path} of the plan is not here; bring its files to that place")
-    if path.is_file():
-        path = converted_folder(path, input_size=spec.info.input_size or _sides(None))
-    files = read_folder(path)
-    if path == Path(spec.location) and files.info.sha256 != spec.info.sha256:
+    files = _files(path)
+    if files is None:
+        folder = converted_folder(path, input_size=spec.info.input_size or _sides(None))
+        return open_folder(read_folder(folder), spec)
+    if files.info.sha256 != spec.info.sha256:
         raise ModelError(f"the files of the model {path} have changed since the plan was made; plan again")
-    return open_folder(files, spec)
+    return open_onnx_file(files, spec) if isinstance(files, OnnxFile) else open_folder(files, spec)
 
 
 def load_model(name_or_path: str | Path, *, tile: int | None = None, **settings: Any) -> ReadyDetector:
     """A ready detector.
 
     Args:
-        name_or_path: a name that `sodslice models` lists, a folder or a `.tar` with an exported model, a
-            checkpoint (`.pdparams`, `.safetensors`), which is exported on the way, once, for the tile size,
-            or a URL of an archive or a checkpoint.
+        name_or_path: a name that `sodslice models` lists, a folder or a `.tar` with an exported model, an
+            `.onnx` file of a YOLO or an RT-DETR, a checkpoint (`.pdparams`, `.safetensors`), which is
+            exported on the way, once, for the tile size, or a URL of an archive or a checkpoint.
         tile: tile side in pixels, for checkpoints.
         settings: `device` ("auto", "cpu", "gpu", "gpu:1", ...), `engine` ("auto", "openvino", "onnxruntime",
             "paddle", ...), `precision` ("fp32", "bf16", "fp16"), `batch` (tiles per call) and `threads` (of
@@ -149,9 +151,28 @@ def model_info(name_or_path: str | Path) -> ModelInfo:
     if word not in MODELS and word in DETECTORS:
         return DETECTORS[word].info()
     path = files_of(word)
+    files = _files(path)
+    return described_checkpoint(path, input_size=_sides(None))[0] if files is None else files.info
+
+
+def model_layout(name_or_path: str | Path) -> str:
+    """What was recognised in an `.onnx` file, in words; "" for other models.
+
+    Raises:
+        ModelError: the name is unknown, or the file is not recognised.
+    """
+    word = str(name_or_path)
+    if word not in MODELS and word in DETECTORS:
+        return ""
+    files = _files(files_of(word))
+    return files.layout if isinstance(files, OnnxFile) else ""
+
+
+def _files(path: Path) -> ModelFolder | OnnxFile | None:
+    """What a folder or an ONNX file holds; None for a checkpoint."""
     if path.is_dir():
-        return read_folder(path).info
-    return described_checkpoint(path, input_size=_sides(None))[0]
+        return read_folder(path)
+    return read_onnx_file(path) if path.suffix == ONNX_SUFFIX else None
 
 
 def _sides(tile: int | None) -> tuple[int, int]:
@@ -176,26 +197,28 @@ def _batch(choice: InferenceChoice, engine: Engine, device: Device | None) -> in
     return 1 if kind == "cpu" else AS_IT_FITS
 
 
-def _precision(choice: InferenceChoice, files: ModelFolder) -> str:
+def _precision(choice: InferenceChoice, files: ModelFolder | OnnxFile) -> str:
     """Of the arithmetic; the floats that a quantised graph still has are of the precision asked for."""
-    return QUANTISED if files.quantised and choice.precision == "fp32" else choice.precision
+    quantised = isinstance(files, ModelFolder) and files.quantised
+    return QUANTISED if quantised and choice.precision == "fp32" else choice.precision
 
 
-def _fitting(batch: int, choice: InferenceChoice, files: ModelFolder) -> int:
+def _fitting(batch: int, choice: InferenceChoice, files: ModelFolder | OnnxFile) -> int:
     """Tiles per call, as many as a graph takes that does not take any number.
 
     Raises:
         OptionError: another number is asked for.
     """
-    fixed = files.batch
-    if fixed is None and batch != 1 and files.graph.suffix == ONNX_SUFFIX:
+    fixed, folder = files.batch, isinstance(files, ModelFolder)
+    if folder and fixed is None and batch != 1 and files.graph.suffix == ONNX_SUFFIX:
         fixed = images_at_once(files.graph)
     if fixed in (None, batch):
         return batch
     if choice.batch is not None:
+        other = "without NMS in the graph" if folder else "for any number of images"
         raise OptionError(
             f"{files.graph} takes {fixed} tile{'s' * (fixed > 1)} at a time, got `batch={batch}`; "
-            "leave `batch` out, or export the model without NMS in the graph"
+            f"leave `batch` out, or export the model {other}"
         )
     return fixed
 

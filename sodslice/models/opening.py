@@ -1,4 +1,4 @@
-"""`open_folder`: an exported folder on the engine of its spec, as a detector."""
+"""`open_folder`, `open_onnx_file`: exported models on the engine of their spec, as detectors."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import numpy as np
 
 from sodslice.errors import OptionError
 from sodslice.inference import ExportedDetector, ModelFolder, ModelSpec
+from sodslice.inference.dialect import feeds_for
 from sodslice.inference.engines import Device, Engine, Request, Session, parse_device
 from sodslice.inference.engines.choosing import split_word
-from sodslice.inference.exported import Taking, feeds_for
+from sodslice.inference.exported import Taking
+from sodslice.inference.foreign.file import OnnxFile
 from sodslice.inference.lifting import open_lifted
 from sodslice.inference.limits import USUAL, Limits
 from sodslice.models.translation import hold_against, translation_of, trusted
@@ -119,6 +121,40 @@ def open_folder(files: ModelFolder, spec: ModelSpec) -> ExportedDetector:
     )
     if not spec.batch:
         detector.fit_batch(files.info.input_size or (FITTING_SIDE, FITTING_SIDE))
+    return detector
+
+
+def open_onnx_file(file: OnnxFile, spec: ModelSpec) -> ExportedDetector:
+    """The detector of an ONNX file of another maker, once it has answered for a black tile.
+
+    Args:
+        file: what was recognised.
+        spec: what runs it; a batch of 0 is fitted to the device.
+
+    Raises:
+        ModelError: the file cannot be run, or its answers are not those of its layout.
+        DeviceError: the device is not there.
+        OptionError: more threads are asked for than there are cores.
+    """
+    engine, backend = split_word(spec.engine)
+    device = engine.pick(parse_device(spec.device))
+    threads, batch = _threads(spec), spec.batch or 1
+    streams = min(spec.streams, threads) if engine.has_streams else 1
+    height, width = file.info.input_size or (PROBE_SIDE, PROBE_SIDE)
+    feeds, place = file.feeds(np.zeros((batch, height, width, 3), np.uint8))
+    session = engine.load(
+        Request(file.graph, None, device, threads, feeds, spec.precision, backend, streams=streams)
+    )
+    outputs = session.run({name: feeds[name] for name in session.input_names})
+    file.tables(outputs, place, spec.info)
+    info = replace(spec.info, max_per_tile=file.most(outputs))
+    own_nms = file.suppression is not None
+    limits = Limits(info.max_per_tile, usual=USUAL if own_nms else None, suppression=file.suppression)
+    detector = ExportedDetector(
+        session, file, info, batch=batch, limits=limits, taking=Taking(at_once=streams)
+    )
+    if not spec.batch:
+        detector.fit_batch(file.info.input_size or (FITTING_SIDE, FITTING_SIDE))
     return detector
 
 

@@ -23,6 +23,9 @@ from sodslice.system.registry import Registry
 
 log = logging.getLogger(__name__)
 
+FILE_SUFFIXES = (*CHECKPOINT_SUFFIXES, ".onnx")
+"""Of models that are one file."""
+
 SHIPPED = Path(__file__).resolve().parents[1] / "weights"
 
 
@@ -105,7 +108,7 @@ def is_word(word: str) -> bool:
 
 
 def files_of(name_or_path: str | Path) -> Path:
-    """The exported folder or the checkpoint that a name, a path or a URL stands for.
+    """The exported folder, the ONNX file or the checkpoint that a name, a path or a URL stands for.
 
     A URL of the web is fetched when it is first asked for, an archive unpacked; names are not fetched.
 
@@ -123,7 +126,7 @@ def files_of(name_or_path: str | Path) -> Path:
     here = fetched_files(word)
     if here:
         return _said_to_serve(word, here[0])
-    if path.is_dir() or (path.suffix in CHECKPOINT_SUFFIXES and path.is_file()):
+    if path.is_dir() or (path.suffix in FILE_SUFFIXES and path.is_file()):
         return path
     if path.suffix == ARCHIVE_SUFFIX and path.is_file():
         from sodslice.models.unpacking import unpacked
@@ -224,8 +227,8 @@ def _no_files(word: str, path: Path) -> ModelError:
     """What to say of a word for which there are no files."""
     if place_of(word) is not None:
         return _elsewhere(word)
-    kinds = "an exported folder, a .tar of one, a .pdparams or .safetensors file"
-    if path.exists() or path.suffix in (ARCHIVE_SUFFIX, *CHECKPOINT_SUFFIXES) or len(path.parts) > 1:
+    kinds = "an exported folder, a .tar of one, an .onnx, .pdparams or .safetensors file"
+    if path.exists() or path.suffix in (ARCHIVE_SUFFIX, *FILE_SUFFIXES) or len(path.parts) > 1:
         what = "neither a folder, an archive nor a checkpoint" if path.exists() else "not there"
         return ModelError(f"the model {word} is {what}; give {kinds}")
     names = model_names()

@@ -27,8 +27,8 @@ import orjson
 
 from sodslice.errors import ModelError
 from sodslice.inference import ModelFolder, read_folder
+from sodslice.inference.dialect import feeds_for
 from sodslice.inference.engines import Session
-from sodslice.inference.exported import feeds_for
 from sodslice.inference.graphs.translation import VERSION, raw_copy, translate_graph
 from sodslice.inference.limits import Suppression
 from sodslice.system.caches import alone_with, cache_folder, cache_refusals_said

@@ -48,7 +48,7 @@ def make_plan(
 
     Args:
         scene: path of a raster, an array `(H, W)` or `(H, W, 3)` uint8, or a `Scene`.
-        model: a name, folder or checkpoint, a detector, or what `resolve_model` gave; None takes the
+        model: a name, folder or file, a detector, or what `resolve_model` gave; None takes the
             options' model.
         options: settings, a mapping of some of them, or the path of a YAML file or of a former output.
 

@@ -41,7 +41,7 @@ def run(
 
     Args:
         scene: path of a raster, an array `(H, W)` or `(H, W, 3)` uint8, or a `Scene`.
-        model: a name, folder or checkpoint, or any `Detector`; None takes the options' model.
+        model: a name, folder or file, or any `Detector`; None takes the options' model.
         options: settings, a mapping of some of them, or the path of a YAML file or of a former output.
         output: files to write; the suffix chooses the format. They are checked before the work begins.
         events: told how it goes.

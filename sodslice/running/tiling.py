@@ -33,7 +33,7 @@ def chosen_grid(coverage: Coverage, info: ModelInfo, seen: tuple[int, int]) -> G
     """
     tile, overlap = coverage.tile, coverage.overlap
     if tile is None and info.input_size is not None:
-        tile = max(info.input_size)
+        tile = info.input_size[1], info.input_size[0]
     if tile is None:
         overlap = needed_overlap_px(info) if overlap is None else overlap
         tile = fitted_tile(*seen, overlap=overlap, step=info.stride)

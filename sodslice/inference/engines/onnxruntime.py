@@ -30,6 +30,14 @@ PROVIDERS = {
 }
 """Of GPUs, by the word for the backend; others go by their own name."""
 
+DTYPES = {
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+}
+"""Of inputs, by ONNX Runtime's words for them; the others are float32."""
+
 ERRORS_ONLY = 3
 """Of its log: it warns of every constant that nobody folded."""
 
@@ -68,7 +76,8 @@ class OnnxruntimeSession:
                 f"ONNX Runtime cannot start its {name} for `device={request.device}`: libraries of the "
                 "device are missing, or of another version; use `device=cpu`, or another `engine`"
             )
-        self.input_names = tuple(port.name for port in self._session.get_inputs())
+        self._dtypes = {port.name: DTYPES.get(port.type, "float32") for port in self._session.get_inputs()}
+        self.input_names = tuple(self._dtypes)
         words = "" if name == "CPUExecutionProvider" else f" {name.removesuffix('ExecutionProvider')}"
         self.description = f"onnxruntime {_version()}{words}, {request.device.kind}, {request.precision}"
         if request.probe is not None:
@@ -87,7 +96,7 @@ class OnnxruntimeSession:
         """
         if self._session is None:
             raise ModelError("the model is closed; load it again")
-        given = {name: np.ascontiguousarray(feeds[name], np.float32) for name in self.input_names}
+        given = {name: np.ascontiguousarray(feeds[name], dtype) for name, dtype in self._dtypes.items()}
         try:
             outputs: list[npt.NDArray[Any]] = self._session.run(None, given)
         except Exception as error:  # noqa: BLE001 - its own classes have no common base

@@ -8,7 +8,7 @@ from sodslice.errors import DeviceError
 from sodslice.inference import InferenceChoice, read_folder
 from sodslice.inference.engines import ENGINES, Engine, parse_devices
 from sodslice.inference.engines.choosing import TRANSLATED, split_word
-from sodslice.inference.folder import QUANTISED
+from sodslice.inference.folder import ONNX_SUFFIX, QUANTISED
 from sodslice.models.store import DETECTORS, MODELS, files_of
 from sodslice.report.speed.records import BASELINE, Candidate, Effort
 
@@ -57,7 +57,7 @@ def _suffix_and_content(model: str) -> tuple[str, bool]:
         return "", False
     path = files_of(model)
     if path.is_file():
-        return TRANSLATED, False
+        return path.suffix if path.suffix == ONNX_SUFFIX else TRANSLATED, False
     files = read_folder(path)
     return files.graph.suffix, files.quantised
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from sodslice.errors import ModelError, SodsliceError
 from sodslice.inference import ExportedDetector, InferenceChoice, ReadyDetector, read_folder
+from sodslice.inference.folder import ONNX_SUFFIX
 from sodslice.models import load_model
 from sodslice.report.speed.agreement import Found
 from sodslice.report.speed.records import Candidate
@@ -138,7 +139,7 @@ def count_operations(model: str, tile: int, sides: tuple[int, int]) -> dict[str,
     """GFLOP of a model for a tile.
 
     Args:
-        model: name, folder or checkpoint.
+        model: name, folder or file.
         tile: longer side of the tile in pixels, for checkpoints.
         sides: height and width of what goes into a graph that takes any size.
 
@@ -154,6 +155,8 @@ def count_operations(model: str, tile: int, sides: tuple[int, int]) -> dict[str,
     if spec.location in DETECTORS:
         raise ModelError(f"{model} has no graph whose operations could be counted")
     path = Path(spec.location)
+    if path.suffix == ONNX_SUFFIX:
+        return {"gflop_per_tile": flop_of(path, spec.info.input_size or sides) / 1e9}
     if path.is_file():
         from sodslice.models.conversion import converted_folder
 

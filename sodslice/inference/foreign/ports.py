@@ -1,0 +1,113 @@
+"""`read_ports`: what an ONNX file takes and gives, and its metadata, without running it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sodslice.errors import ModelError
+
+Dims = tuple[int | None, ...]
+"""Lengths of the axes of an array; None where any length goes, or none is stated."""
+
+
+class Port(NamedTuple):
+    """An input or an output: its `name`, its `dtype` as numpy names it, and its `dims`."""
+
+    name: str
+    dtype: str
+    dims: Dims
+
+    @property
+    def is_float(self) -> bool:
+        """Whether it holds floats, of whatever length."""
+        return self.dtype.startswith("float")
+
+    def __str__(self) -> str:
+        dims = ", ".join("?" if side is None else str(side) for side in self.dims)
+        return f"{self.name} {self.dtype} ({dims})"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What an ONNX file shows of itself.
+
+    Args:
+        inputs: what it takes.
+        outputs: what it gives, in its order.
+        metadata: texts by name, which whoever wrote the file added.
+        beside: files that hold its weights; none where they are in the file.
+    """
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    metadata: Mapping[str, str]
+    beside: tuple[Path, ...] = ()
+
+    def __str__(self) -> str:
+        return f"it takes {_listed(self.inputs)} and gives {_listed(self.outputs)}"
+
+
+def read_ports(path: Path) -> Ports:
+    """What a file takes and gives.
+
+    Args:
+        path: an `.onnx` file.
+
+    Raises:
+        ModelError: it cannot be read, is no ONNX, or lacks a file with its weights.
+    """
+    onnx: Any = importlib.import_module("onnx")
+    unreadable = importlib.import_module("google.protobuf.message").Error
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None
+    except unreadable:
+        model = None
+    if model is None or not model.graph.output:
+        raise ModelError(f"{path} is not an ONNX file, or is cut short; export or copy it again")
+    held = {tensor.name for tensor in model.graph.initializer}
+    inputs = (port for port in model.graph.input if port.name not in held)
+    return Ports(
+        tuple(_port(port, onnx) for port in inputs),
+        tuple(_port(port, onnx) for port in model.graph.output),
+        {entry.key: entry.value for entry in model.metadata_props},
+        tuple(_files_beside(path, model.graph.initializer, onnx.TensorProto.EXTERNAL)),
+    )
+
+
+def _port(given: Any, onnx: Any) -> Port:
+    tensor = given.type.tensor_type
+    dims = tuple(side.dim_value or None for side in tensor.shape.dim)
+    try:
+        dtype = str(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+    except (KeyError, TypeError, ValueError):
+        dtype = "unknown"
+    return Port(given.name, dtype, dims)
+
+
+def _files_beside(path: Path, tensors: Iterable[Any], external: int) -> Iterator[Path]:
+    """The files that hold weights, each once, in the order of their names.
+
+    Raises:
+        ModelError: one is missing.
+    """
+    names = {
+        entry.value
+        for tensor in tensors
+        if tensor.data_location == external
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    for name in sorted(names):
+        if not (path.parent / name).is_file():
+            raise ModelError(f"{path} has its weights in {name}, which is not beside it; bring that file too")
+        yield path.parent / name
+
+
+def _listed(ports: tuple[Port, ...]) -> str:
+    return ", ".join(map(str, ports)) or "nothing"
