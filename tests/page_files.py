@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from PIL import Image
 
 from sodslice import BlobDetector, GeoRef, run_many
 from sodslice.jobs.quantising import export_openvino
 from sodslice.models import checkpoint_of
+from sodslice.models.store import files_of
 from sodslice.synthetic import SceneSpec, draw_scene, render, truth
 from sodslice.synthetic.write import coco_truth, geojson_truth
 from tests.onnx_detectors import write_detector
@@ -45,6 +47,10 @@ def prepare(folder: Path) -> None:
     shutil.copyfile(ROOT / "configs" / "train-example.yaml", folder / "my.yaml")
     shutil.copyfile(checkpoint_of("vehicle-t"), folder / "weights.safetensors")
     _mirror(folder / "mirror")
+    write_detector(folder / "yolo11n.onnx", "v8")
+    own = shutil.ignore_patterns("translation", "*.safetensors")
+    shutil.copytree(files_of("vehicle-t"), folder / "PP-YOLOE_plus_SOD-L", ignore=own)
+    Image.fromarray(render(SCENE)).save(folder / "small_object_detection.jpg")
 
 
 def _mirror(folder: Path) -> None:
@@ -54,7 +60,6 @@ def _mirror(folder: Path) -> None:
     for size in ("S", "L"):
         name = f"PP-YOLOE_plus_SOD-{size}_infer"
         tar_of_folder(folder / f"{name}.tar", model, name=name)
-    write_detector(folder / "yolo11n.onnx", "v8")
 
 
 def _large_scene(folder: Path) -> None:

@@ -35,6 +35,9 @@ BROUGHT = [
 ]
 """Files that readers must bring, and names of such; commands with them are parsed and not run."""
 
+NOT_HERE = ["gpu:0", "npu:0"]
+"""Devices that this machine may not have; commands with them are parsed and not run."""
+
 OTHER_FLAGS = {"--array", "--devices", "--nproc_per_node"}
 """Flags that pages name of programs of others."""
 
@@ -88,7 +91,7 @@ def _steps_laid_out(page: Path, prepared: Path) -> Path:
     folder = prepared.with_name(f"{prepared.name}-{page.stem}")
     shutil.copytree(prepared, folder)
     steps = [asdict(step) for step in steps_of(page) if step.kind in ("sodslice", "python code")]
-    given = {"steps": steps, "not_run": NOT_RUN, "brought": BROUGHT}
+    given = {"steps": steps, "not_run": NOT_RUN, "brought": [*BROUGHT, *NOT_HERE]}
     (folder / STEPS).write_text(json.dumps(given))
     return folder
 
@@ -106,13 +109,14 @@ def test_what_a_page_tells_to_type_works(page, said):
         ("sodslice train nowhere.yaml", "there is no nowhere.yaml for the test: add it to tests"),
         ("sodslice train my.yaml --stpes 3", "No such option '--stpes'"),
         ("sodslice run PP-YOLOE_plus_SOD-L_pretrained.pdparams --conf 3", "No such option '--conf'"),
+        ("sodslice paddlex --device gpu:0 --inptu a.jpg", "No such option '--inptu'"),
         ("sodslice export PP-YOLOE_plus_SOD-L_pretrained.pdparams --gsd zero -o a", "'zero' is not"),
         ("sodslice run", "Missing argument"),
     ],
 )
 def test_what_does_not_work_as_typed_is_told(typed, wrong, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    page = Page(not_run=NOT_RUN, brought=BROUGHT)
+    page = Page(not_run=NOT_RUN, brought=[*BROUGHT, *NOT_HERE])
     assert wrong in page.take(Step("sodslice", typed, "page.md:1"))
 
 

@@ -260,8 +260,8 @@ def test_a_mask_of_an_array_hides_pixels():
 @pytest.mark.parametrize(
     ("array", "words"),
     [
-        (np.zeros((4, 4), np.float32), "must be uint8, got float32"),
-        (np.zeros((4, 4, 2), np.uint8), r"must have shape \(H, W\)"),
+        (np.zeros((4, 4), np.int32), "must be uint8, or floats of 0..1 or 0..255, got int32"),
+        (np.zeros((4, 4, 5), np.uint8), r"must have shape \(H, W\)"),
         (np.zeros((0, 4), np.uint8), r"must have shape \(H, W\)"),
     ],
 )
@@ -271,5 +271,7 @@ def test_arrays_that_are_no_images_are_refused(array, words):
 
 
 def test_what_is_no_scene_at_all_is_refused():
-    with pytest.raises(SodsliceError, match="must be a path, an array or a Scene, got int"):
+    with pytest.raises(
+        SodsliceError, match="must be a path, an address, bytes of an image, an array, .* or a Scene, got int"
+    ):
         open_scene(3)

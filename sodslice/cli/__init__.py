@@ -19,7 +19,9 @@ from sodslice.cli._streams import unfailing_streams
 from sodslice.errors import SodsliceError
 from sodslice.system.version import __version__
 
-COMMANDS = ("run", "jobs", "demo", "plan", "merge", "config", "models", "eval", "train", "export", "bench")
+COMMANDS = (
+    "run", "jobs", "demo", "plan", "merge", "config", "models", "eval", "train", "export", "bench", "paddlex",
+)  # fmt: skip
 INTERRUPTED, TERMINATED = 130, 143
 
 

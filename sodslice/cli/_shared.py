@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import click
 
@@ -22,6 +22,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 class GroupedCommand(click.Command):
     """A command that works with arrays, and whose `--help` shows its settings under headings."""
+
+    words: ClassVar[Mapping[str, str]] = {}
+    """What errors call settings for which it has no flag, by their names."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse what was typed; a flag that other tools have leads to ours."""
@@ -43,7 +46,7 @@ class GroupedCommand(click.Command):
         """
         with signals_held():
             import_module("numpy")
-        _SPELT.update(_flags_of(self))
+        _SPELT.update({**self.words, **_flags_of(self)})
         return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

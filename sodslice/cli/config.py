@@ -1,4 +1,4 @@
-"""`sodslice config`: every setting, as YAML or as a JSON Schema."""
+"""`sodslice config`: every setting, as YAML or as a JSON Schema; or a pipeline of PaddleX."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from sodslice.settings import Options, all_settings, load_options, options_schema
+from sodslice.settings import Options, all_settings, load_options, options_schema, pipeline_yaml
 
 
 @click.command(name="config")
@@ -19,7 +19,10 @@ from sodslice.settings import Options, all_settings, load_options, options_schem
 @click.option(
     "--schema", is_flag=True, help="Print the JSON Schema of the settings, for editors and services."
 )
-def command(source: str | None, *, schema: bool) -> None:
+@click.option(
+    "--paddlex", is_flag=True, help="Print a pipeline of PaddleX with this model, batch and threshold."
+)
+def command(source: str | None, *, schema: bool, paddlex: bool) -> None:
     """Print every setting of `run` with its help, as YAML that --config takes."""
     if schema:
         import orjson
@@ -27,6 +30,9 @@ def command(source: str | None, *, schema: bool) -> None:
         click.echo(orjson.dumps(options_schema(), option=orjson.OPT_INDENT_2))
         return
     options = load_options(source) if source else Options()
+    if paddlex:
+        click.echo(pipeline_yaml(options.as_dict() if source else None), nl=False)
+        return
     values, defaults = options.as_dict(), Options().as_dict()
     group = ""
     for name, known in all_settings().items():

@@ -9,19 +9,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, takewhile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
 from sodslice.errors import SceneError
 from sodslice.jobs.lists import LIST_SUFFIXES, listed_in
-from sodslice.jobs.names import Candidate, file_candidate, names_of
+from sodslice.jobs.names import Candidate, address_candidate, file_candidate, names_of
 from sodslice.jobs.sources import Found, find_scenes, picture_suffixes
 from sodslice.scene import Scene, SceneBase
+from sodslice.scene.fetching import is_address, shown_address
+from sodslice.scene.given import ENCODED, is_picture
 
-Source = str | Path | npt.NDArray[Any] | Scene | SceneBase
-Sources = Source | Iterable[Source]
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Source: TypeAlias = "str | Path | bytes | npt.NDArray[Any] | Image | Scene | SceneBase"
+Sources: TypeAlias = "Source | Iterable[Source]"
 """A scene, a folder, a pattern or a list; several of them; or scenes that come one by one."""
 
 
@@ -39,9 +44,9 @@ class JobScene:
 
     @property
     def path(self) -> Path:
-        """Where it is; of an array its name."""
+        """Where it is; of an array or an address the name of its results."""
         if isinstance(self.source, (str, Path)):
-            return Path(self.source)
+            return Path(self.name if is_address(self.source) else self.source)
         return Path(str(getattr(self.source, "name", self.name)))
 
 
@@ -63,6 +68,8 @@ class Listing:
 def stands_for_many(word: str) -> bool:
     """Whether a word of the user names scenes, not one: a folder, a list or a pattern."""
     path = Path(word)
+    if is_address(word):
+        return False
     pattern = glob.has_magic(word) and not os.path.lexists(path)
     return os.path.isdir(path) or _is_list(path) or pattern  # noqa: PTH112 -- which raises nothing
 
@@ -82,7 +89,7 @@ def list_scenes(given: Sources, *, without: Path | None = None) -> Listing:
         SceneError: a name is empty, a folder or list holds no scene, or a pattern fits none.
         OutputError: the results of two scenes would have one name.
     """
-    if isinstance(given, (str, Path, np.ndarray, SceneBase)) or not isinstance(given, Iterable):
+    if _is_one(given) or not isinstance(given, Iterable):
         given = [given]
     if not isinstance(given, Sequence):
         return Listing(_as_they_come(given), None)
@@ -102,6 +109,11 @@ def list_scenes(given: Sources, *, without: Path | None = None) -> Listing:
     return Listing(scenes, len(scenes), tuple(dict.fromkeys(notes)))
 
 
+def _is_one(given: Sources) -> TypeGuard[Source]:
+    """Whether something that could be gone through is one scene."""
+    return isinstance(given, (str, Path, np.ndarray, SceneBase, *ENCODED)) or is_picture(given)
+
+
 def _as_they_come(given: Iterable[Source]) -> Iterator[JobScene]:
     """Scenes from a generator, whose results are called by their file names, or numbered.
 
@@ -111,7 +123,7 @@ def _as_they_come(given: Iterable[Source]) -> Iterator[JobScene]:
     for number, one in zip(count(1), given, strict=False):
         name = _number(number)
         if isinstance(one, (str, Path)):
-            file = file_candidate(Path(one))
+            file = _candidate(one)
             lengths = range(1, len(file.parts) + 1)
             name = next((n for n in map(file.name, lengths) if n not in taken), f"{name}/{file.name()}")
         taken.add(name)
@@ -146,7 +158,9 @@ class _Words:
         if not str(one).strip():
             raise SceneError("the name of the scene or folder is empty; is a variable not set?")
         path = Path(one)
-        if os.path.isdir(path):  # noqa: PTH112 -- which raises nothing
+        if is_address(one):
+            yield _candidate(one)
+        elif os.path.isdir(path):  # noqa: PTH112 -- which raises nothing
             found = find_scenes(path, without=self.without)
             yield from _in_folder(path, found, self.notes, alone=self.alone)
         elif _is_list(path):
@@ -154,7 +168,7 @@ class _Words:
         elif glob.has_magic(str(one)) and not os.path.lexists(path):
             yield from _of_pattern(str(one), self.notes)
         else:
-            yield file_candidate(path)
+            yield _candidate(one)
 
     def _in_list(self, path: Path, number: int) -> Iterator[Candidate]:
         """What the lines of a list stand for.
@@ -167,6 +181,11 @@ class _Words:
         inner = replace(self, alone=False, listed=True)
         for place, line in enumerate(listed_in(path)):
             yield from inner.meant_by(line, number + place)
+
+
+def _candidate(one: str | Path) -> Candidate:
+    """A file or an address that was named by itself."""
+    return address_candidate(one, shown_address(one)) if is_address(one) else file_candidate(Path(one))
 
 
 def _is_list(path: Path) -> bool:

@@ -42,6 +42,17 @@ def file_candidate(path: Path) -> Candidate:
     return Candidate(path, tuple(filter(None, parts)), 1, absolute, grows=True)
 
 
+def address_candidate(source: str | Path, shown: str) -> Candidate:
+    """An image of the network: its results are called like the last part of its address.
+
+    Args:
+        source: the address as it was given.
+        shown: the same without what may be secret.
+    """
+    parts = tuple(part for part in shown.partition("://")[2].split("/") if part not in ("", ".", ".."))
+    return Candidate(source, parts, 1, str(source), grows=True)
+
+
 def names_of(candidates: Sequence[Candidate]) -> list[str]:
     """A name for the results of each scene.
 

@@ -110,13 +110,12 @@ class Keeping:
         Raises:
             OptionError: a class is named that the model does not know.
         """
-        chosen = dict(self.threshold)
-        for name in chosen:
-            if name != ALL_CLASSES and name not in class_names:
-                raise OptionError(
-                    f"`threshold` names the class {name!r}{did_you_mean(name, class_names)}; "
-                    f"the model knows {', '.join(class_names)}"
-                )
+        chosen: dict[str, float] = {}
+        for word, score in self.threshold:
+            name = _class_name(word, class_names)
+            if name in chosen:
+                raise OptionError(f"`threshold` names the class {name!r} twice, once by its id; keep one")
+            chosen[name] = score
         return tuple(chosen.get(name, chosen.get(ALL_CLASSES, default)) for name in class_names)
 
     def class_ids(self, class_names: tuple[str, ...]) -> tuple[int, ...]:
@@ -128,6 +127,22 @@ class Keeping:
         if not self.classes:
             return tuple(range(len(class_names)))
         return class_ids("classes", self.classes, class_names)
+
+
+def _class_name(word: str, class_names: tuple[str, ...]) -> str:
+    """The class that a word names, by its name or its id; "" for all.
+
+    Raises:
+        OptionError: the model has no such class.
+    """
+    if word == ALL_CLASSES or word in class_names:
+        return word
+    if word.isdecimal() and int(word) < len(class_names):
+        return class_names[int(word)]
+    raise OptionError(
+        f"`threshold` names the class {word!r}{did_you_mean(word, class_names)}; "
+        f"the model knows {', '.join(class_names)}"
+    )
 
 
 def _pairs(given: Any) -> Iterable[tuple[str, Any]]:

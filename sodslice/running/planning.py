@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,9 @@ from sodslice.system.version import __version__
 from sodslice.tables.limits import size_words
 from sodslice.tables.tiles import Grid, TileIds
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 OFTEN = 4.0
 """How often each pixel may go through the model, for the overlap's sake, before the user is told."""
 TILES_AT_ONCE = 50_000
@@ -36,7 +39,7 @@ STREAMED_FROM = 8
 STREAMED_PX = 4_000_000
 """Pixels of the largest tiles of which two go through a model at once."""
 
-SceneLike = str | Path | npt.NDArray[Any] | Scene | SceneBase
+SceneLike: TypeAlias = "str | Path | bytes | npt.NDArray[Any] | Image | Scene | SceneBase"
 ModelLike = str | Path | Detector | ModelSpec
 OptionsLike = Options | Mapping[str, Any] | str | Path
 
@@ -47,7 +50,7 @@ def make_plan(
     """Everything that a run over a scene will do; no model is loaded and no pixels are read.
 
     Args:
-        scene: path of a raster, an array `(H, W)` or `(H, W, 3)` uint8, or a `Scene`.
+        scene: as for `run`.
         model: a name, folder or file, a detector, or what `resolve_model` gave; None takes the
             options' model.
         options: settings, a mapping of some of them, or the path of a YAML file or of a former output.
@@ -62,7 +65,7 @@ def make_plan(
         spec = resolve_model(chosen, settings.inference, tile=settings.coverage.longer_side)
         return plan_for(opened, spec, settings)
     finally:
-        if opened is not scene and isinstance(scene, (str, Path)):
+        if opened is not scene:
             opened.close()
 
 

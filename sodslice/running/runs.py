@@ -40,7 +40,8 @@ def run(
     """Find the objects in a scene.
 
     Args:
-        scene: path of a raster, an array `(H, W)` or `(H, W, 3)` uint8, or a `Scene`.
+        scene: path of a raster, its http or https address, the bytes of an encoded image, an array (RGB, see
+            `sodslice.scene.given`), an image of Pillow, or a `Scene`.
         model: a name, folder or file, or any `Detector`; None takes the options' model.
         options: settings, a mapping of some of them, or the path of a YAML file or of a former output.
         output: files to write; the suffix chooses the format. They are checked before the work begins.
@@ -68,7 +69,7 @@ def run(
         return run_plan(plan, settings, hands=hands, outputs=outputs, events=events)
     finally:
         hands.close()
-        if isinstance(scene, (str, Path)):
+        if opened is not scene:
             opened.close()
 
 

@@ -2,6 +2,7 @@
 
 from sodslice.settings.files import as_options, load_options, named_settings, read_yaml
 from sodslice.settings.options import Options, all_settings, options_schema, settings_in
+from sodslice.settings.paddlex import pipeline_settings, pipeline_yaml
 from sodslice.settings.work import Work
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "load_options",
     "named_settings",
     "options_schema",
+    "pipeline_settings",
+    "pipeline_yaml",
     "read_yaml",
     "settings_in",
 ]

@@ -1,4 +1,4 @@
-"""Settings from files: YAML, and the results of former runs."""
+"""Settings from files: YAML, PaddleX's pipelines, and the results of former runs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 
 from sodslice.errors import OptionError
 from sodslice.settings.options import Options
+from sodslice.settings.paddlex import is_pipeline, pipeline_settings
 
 RESULT_SUFFIXES = (".json", ".geojson")
 
 
 def load_options(source: str | Path) -> Options:
-    """Options from a YAML file, or from the JSON or GeoJSON that a former run wrote.
+    """Options from a YAML file, which may be a pipeline of PaddleX, or from the JSON of a former run.
 
     Raises:
         OptionError: the file cannot be read, is not YAML, or holds unknown settings.
@@ -56,6 +57,8 @@ def named_settings(source: str | Path) -> Mapping[str, Any]:
         raise OptionError(
             f"{path} must hold settings by name, got {type(values).__name__}; see `sodslice config`"
         )
+    if is_pipeline(values):
+        return pipeline_settings(values, where=str(path))
     return values
 
 

@@ -1,0 +1,112 @@
+"""Pictures with boxes, labels and scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from PIL.ImageDraw import ImageDraw
+
+from sodslice.scene import SceneBase
+
+MOST_PIXELS = 64_000_000
+"""Of a picture; larger scenes are drawn smaller."""
+
+COLOURS = (
+    (230, 60, 50), (60, 160, 255), (250, 200, 40), (70, 200, 90), (190, 90, 240),
+    (255, 130, 30), (40, 210, 210), (240, 110, 180), (170, 200, 40), (140, 140, 255),
+)  # fmt: skip
+"""By class id, over and over."""
+
+DARK, LIGHT = (20, 20, 20), (255, 255, 255)
+BRIGHT_FROM = 140
+"""Luma of a colour from which text on it is dark."""
+PADDING_PX = 2
+
+
+class Style(NamedTuple):
+    """How boxes are drawn. Fields: `line`, its width in pixels; `font`, of Pillow."""
+
+    line: int
+    font: Any
+
+
+def picture_of(scene: SceneBase, boxes: Sequence[Mapping[str, Any]]) -> Image:
+    """A picture of a scene with what was found in it.
+
+    Args:
+        scene: that was looked at; above `MOST_PIXELS` it is drawn smaller.
+        boxes: with `cls_id`, `label`, `score` and `coordinate` in scene pixels.
+
+    Raises:
+        SceneError: it cannot be read.
+    """
+    from PIL import Image
+
+    scale = min(1.0, math.sqrt(MOST_PIXELS / (scene.width * scene.height)))
+    size = max(1, int(scene.width * scale)), max(1, int(scene.height * scale))
+    if scale < 1:
+        pixels, _ = scene.read_scaled((0, 0), (scene.width, scene.height), (size[1], size[0]))
+    else:
+        pixels, _ = scene.read(0, 0, scene.width, scene.height)
+    picture = Image.fromarray(pixels)
+    draw_boxes(picture, boxes, scale=(size[0] / scene.width, size[1] / scene.height))
+    return picture
+
+
+def draw_boxes(
+    picture: Image, boxes: Sequence[Mapping[str, Any]], *, scale: tuple[float, float] = (1.0, 1.0)
+) -> None:
+    """Draw boxes into a picture, then their labels, the surest last and so on top.
+
+    Args:
+        picture: RGB, changed in place.
+        boxes: see `picture_of`.
+        scale: pixels of the picture for one of the boxes, in x and y.
+    """
+    from PIL import ImageDraw
+
+    canvas, style = ImageDraw.Draw(picture), _style(picture.size)
+    places = [_place(box["coordinate"], scale) for box in boxes]
+    for box, place in zip(boxes, places, strict=True):
+        canvas.rectangle(place, outline=_colour(box), width=style.line)
+    for box, place in sorted(zip(boxes, places, strict=True), key=lambda pair: float(pair[0]["score"])):
+        _label(canvas, box, place, style)
+
+
+def _style(size: tuple[int, int]) -> Style:
+    """Lines and letters that fit the size of a picture, and small objects."""
+    from PIL import ImageFont
+
+    longer = max(size)
+    return Style(max(1, round(longer / 900)), ImageFont.load_default(min(24, max(10, longer // 90))))
+
+
+def _place(coordinate: Sequence[float], scale: tuple[float, float]) -> tuple[float, float, float, float]:
+    """Outermost pixels of a box given by its edges."""
+    x0, y0, x1, y1 = (edge * factor for edge, factor in zip(coordinate, scale * 2, strict=True))
+    return x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)
+
+
+def _colour(box: Mapping[str, Any]) -> tuple[int, int, int]:
+    return COLOURS[box["cls_id"] % len(COLOURS)]
+
+
+def _label(
+    canvas: ImageDraw, box: Mapping[str, Any], place: tuple[float, float, float, float], style: Style
+) -> None:
+    """Write class and score above a box; below it where there is no room above."""
+    text = f"{box['label']} {box['score']:.2f}"
+    left, top, right, bottom = canvas.textbbox((0, 0), text, font=style.font)
+    width, height = right - left + 2 * PADDING_PX, bottom - top + 2 * PADDING_PX
+    x = max(0, min(place[0], canvas.im.size[0] - width))
+    below = min(place[3] + 1, canvas.im.size[1] - height)
+    y = place[1] - height if place[1] >= height else max(0, below)
+    red, green, blue = colour = _colour(box)
+    canvas.rectangle((x, y, x + width - 1, y + height - 1), fill=colour)
+    bright = 0.299 * red + 0.587 * green + 0.114 * blue > BRIGHT_FROM
+    at = x + PADDING_PX - left, y + PADDING_PX - top
+    canvas.text(at, text, fill=DARK if bright else LIGHT, font=style.font)
