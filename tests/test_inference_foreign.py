@@ -162,6 +162,87 @@ def test_a_box_of_no_number_is_refused(tmp_path):
         file.tables([np.zeros((1, 7, 336), np.float32)], place, file.info)
 
 
+def answers_of(file, rows, tile=(128, 128)):
+    """What is read where a file answers with some rows, and with zeros besides."""
+    _, place = file.feeds(boxed(tile, (1, 2, 3, 4)))
+    shape = {"v5": (1, 1008, 7), "v8": (1, 6, 336)}.get(file.recognised.layout.key, (1, 300, 6))
+    answer = np.zeros(shape, np.float32)
+    (answer[0].T if file.recognised.layout is V8 else answer[0])[: len(rows)] = rows
+    return file.tables([answer], place, file.info)
+
+
+@pytest.mark.parametrize(
+    ("layout", "row"),
+    [
+        ("v5", (60, 60, 20, 20, 2, -4, -5)),
+        ("v8", (60, 60, 20, 20, -4, -5)),
+        ("rows", (50, 50, 70, 70, -4, 0)),
+        ("detr", (0.5, 0.5, 0.2, 0.2, -4, -5)),
+    ],
+)
+def test_logits_are_refused_also_where_all_are_low(tmp_path, layout, row):
+    file = read_onnx_file(write_detector(tmp_path / "a.onnx", layout))
+    with pytest.raises(
+        SodsliceError, match=r"gave the score -\d+, so it gives logits; export it with the sig"
+    ):
+        answers_of(file, [row])
+
+
+def test_logits_of_a_model_that_is_told_sizes_are_refused(tmp_path):
+    file = read_onnx_file(write_detector(tmp_path / "a.onnx", "sized"))
+    _, place = file.feeds(boxed((128, 128), (1, 2, 3, 4)))
+    boxes, scores, labels = (
+        np.zeros((1, 300, 4), np.float32),
+        np.full((1, 300), -3.0),
+        np.zeros((1, 300), int),
+    )
+    given = [boxes, scores, labels]
+    outputs = [given[file.recognised.outputs.index(i)] for i in range(3)]
+    with pytest.raises(SodsliceError, match="gave the score -3, so it gives logits"):
+        file.tables(outputs, place, file.info)
+
+
+def test_a_file_that_gives_logits_is_refused_when_it_is_loaded(tmp_path):
+    path = write_detector(tmp_path / "a.onnx", "v8")
+    model = onnx.load(str(path))
+    (most,) = (node for node in model.graph.node if node.output[0] == "scores")
+    most.op_type, most.input[1] = "Sub", "one"
+    save(model, path, ULTRALYTICS)
+    with pytest.raises(SodsliceError, match="gives logits"):
+        load_model(path, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("layout", "row", "words"),
+    [
+        ("v5", (500, 60, 20, 20, 1, 0.9, 0), "box 490, 50, 510, 70 in an image of 128 x 128 pixels, outside"),
+        (
+            "v8",
+            (60, -40, 20, 20, 0.9, 0),
+            "box 50, -50, 70, -30 in an image of 128 x 128 pixels, outside of it",
+        ),
+        ("rows", (200, 50, 220, 70, 0.9, 0), "outside of it; export it with boxes in pixels"),
+        ("detr", (60, 60, 20, 20, 0.9, 0), "outside of it; export it with boxes in shares of the image"),
+        ("v5", (0.5, 0.5, 0.2, 0.2, 1, 0.9, 0), "shares, not pixels; export it with boxes in pixels"),
+        ("v8", (0.5, 0.5, 0.25, 0.25, 0.9, 0), "the box 0.375, 0.375, 0.625, 0.625 .* shares, not pixels"),
+        ("rows", (0.4, 0.4, 0.6, 0.6, 0.9, 0), "shares, not pixels"),
+    ],
+)
+def test_boxes_in_another_frame_are_refused_from_the_threshold_on(tmp_path, layout, row, words):
+    file = read_onnx_file(write_detector(tmp_path / "a.onnx", layout))
+    with pytest.raises(SodsliceError, match=words):
+        answers_of(file, [row], tile=(64, 64))
+    score = row.index(0.9)
+    low = [0.1 if place == score else number for place, number in enumerate(row)]
+    assert len(answers_of(file, [low])) == 1
+
+
+def test_a_tiny_box_beside_a_usual_one_is_taken(tmp_path):
+    file = read_onnx_file(write_detector(tmp_path / "a.onnx", "v8"))
+    ((boxes, _, _),) = answers_of(file, [(0.5, 0.5, 1, 1, 0.9, 0), (60, 60, 20, 20, 0.9, 0)])
+    assert len(boxes) == 2
+
+
 # How tiles are shown
 
 
@@ -219,6 +300,10 @@ def test_class_names_are_read_from_every_spelling(tmp_path, names):
         "__import__('os').system('touch evil')",
         "{",
         "(" * 100_000,
+        "{0x" + "f" * 6000 + ": 'a'}",
+        "{'" + "9" * 5000 + "': 'a'}",
+        "[0x" + "f" * 6000 + "]",
+        str([f"class {label}" for label in range(20_000)]),
         "3",
         "{}",
     ],
@@ -282,6 +367,7 @@ def test_names_may_stand_beside_the_file(tmp_path):
         ((1, 300, 84), RTDETR | named(80), DETR),
         ((1, 300, 6), RTDETR | named(2), DETR),
         ((1, 300, 6), NOTHING | named(2) | {"end2end": "False"}, DETR),
+        ((1, 300, 6), YOLOV5 | named(1), ROWS),
     ],
 )
 def test_the_layout_is_told_by_shapes_and_where_these_are_not_clear_by_metadata(
@@ -322,6 +408,12 @@ def test_maps_that_old_exports_of_yolov5_give_besides_are_passed_over(tmp_path):
         ([(1, 8400, 85)], named(80), "one box a cell with objectness, as YOLOX has"),
         ([(1, 8400, 6)], named(1), "one box a cell with objectness, as YOLOX has"),
         ([(1, 84, 8400)], ULTRALYTICS | named(80) | {"end2end": "True"}, "not those of a YOLO or RT-DETR"),
+        ([(1, 8400, 84)], named(80), "looks like YOLOv8 transposed; export it as (N, 84, boxes)"),
+        ([(1, 8400, 84)], ULTRALYTICS | named(80), "looks like YOLOv8 transposed"),
+        ([(1, 25200, 6)], named(2), "looks like YOLOv8 transposed; export it as (N, 6, boxes)"),
+        ([(1, 25200, 6)], named(3), "not those of a YOLO or RT-DETR with the 3 classes"),
+        ([(1, 8400, 6)], ULTRALYTICS | named(2), "looks like YOLOv8 transposed"),
+        ([(1, 300, 85)], YOLOV5 | named(80), "not those of a YOLO or RT-DETR"),
         ([(1, 300, 4), (1, 300, 80)], named(80), "not those of a YOLO or RT-DETR"),
         ([("N", 7)], named(80), "not those of a YOLO or RT-DETR"),
     ],
@@ -357,6 +449,8 @@ def test_the_refusal_of_an_unknown_layout_is_one_line(tmp_path):
         ((1, 1, 640, 640), (), "does not take RGB as (N, 3, height, width) floats"),
         ((1, 3, 640, "W"), (), "takes images of one fixed side only"),
         ((1, 640), (), "does not take one image"),
+        ((1, 3, 1 << 20, 1 << 20), (), "takes images of 1048576 x 1048576 pixels, more than any model"),
+        ((1, 3, 1 << 14, 1 << 13), (), "takes images of 16384 x 8192 pixels, more than any model"),
         ((1, 3, 640, 640), ("scale_factor", "im_shape"), "of a PaddleDetection export give the folder"),
     ],
 )
@@ -391,6 +485,55 @@ def test_weights_beside_the_file_count_and_must_be_there(tmp_path):
     data.unlink()
     with pytest.raises(SodsliceError, match=r"has its weights in a\.data, which is not beside it"):
         load_model(path)
+
+
+def with_weights_in(path, location, *, where):
+    """A file that has a tensor elsewhere: among its weights, in a node, or in a graph within a node."""
+    write_ports(path, [(1, 6, 8400)], ULTRALYTICS)
+    model = onnx.load(str(path))
+    tensor = onnx.TensorProto(name="k", dims=[1], data_type=1, data_location=onnx.TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value=location)
+    node = helper.make_node("Constant", [], ["k"], value=tensor)
+    if where == "weights":
+        model.graph.initializer.append(tensor)
+    elif where == "node":
+        model.graph.node.append(node)
+    else:
+        inner = helper.make_graph([node], "inner", [], [])
+        model.graph.node.append(helper.make_node("If", ["c"], ["d"], then_branch=inner, else_branch=inner))
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize("where", ["weights", "node", "graph in a node"])
+def test_weights_count_wherever_they_are_named(tmp_path, where):
+    path = with_weights_in(tmp_path / "a.onnx", "k.bin", where=where)
+    with pytest.raises(SodsliceError, match=r"has its weights in k\.bin, which is not beside it"):
+        read_onnx_file(path)
+    found = []
+    for content in (b"1234", b"1235"):
+        (tmp_path / "k.bin").write_bytes(content)
+        found.append(read_onnx_file(path).info.sha256)
+    assert found[0] != found[1]
+
+
+@pytest.mark.parametrize("location", ["../k.bin", "{folder}/k.bin", "link", "a" * 5000, "C:k.bin", "loop"])
+@pytest.mark.parametrize("where", ["weights", "node"])
+def test_weights_that_are_not_in_the_folder_of_the_file_are_not_read(tmp_path, location, where):
+    (tmp_path / "k.bin").write_bytes(b"1234")
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "link").symlink_to(tmp_path / "k.bin")
+    (inside / "loop").symlink_to(inside / "loop")
+    path = with_weights_in(inside / "a.onnx", location.format(folder=tmp_path), where=where)
+    with pytest.raises(SodsliceError, match=r"has its weights in .*, which is not beside it"):
+        read_onnx_file(path)
+
+
+def test_sides_and_batches_below_one_are_free_ones(tmp_path):
+    path = write_ports(tmp_path / "a.onnx", [(1, 6, 8400)], ULTRALYTICS, images=(-1, 3, -1, -1))
+    assert read_ports(path).inputs[0].dims == (None, 3, None, None)
+    assert read_onnx_file(path).batch is None
 
 
 # As a user

@@ -12,7 +12,7 @@ import pytest
 
 from sodslice import SodsliceError
 from sodslice.inference import Preprocess
-from sodslice.inference.folder import info_from
+from sodslice.inference.folder import folder_settings, info_from
 
 GOOD: dict[str, Any] = {
     "draw_threshold": 0.5,
@@ -83,3 +83,32 @@ def test_what_is_wrong_is_said_with_the_file(change, words):
 def test_a_model_that_says_that_nothing_limits_it_has_no_limit():
     assert info_from(GOOD | {"sodslice": {"keep_top_k": -1}}, Path("m/a.yml"), "").max_per_tile is None
     assert info_from(GOOD, Path("m/a.yml"), "").max_per_tile == 500
+
+
+@pytest.mark.parametrize("odd", [["a"], {"b": "c"}, None])
+def test_a_class_name_is_a_text_or_a_number(odd):
+    words = f"m/inference.yml must have texts as `label_list`, got a {type(odd).__name__}"
+    with pytest.raises(SodsliceError, match=words):
+        info_from(GOOD | {"label_list": ["a", odd]}, Path("m/inference.yml"), "")
+    assert info_from(GOOD | {"label_list": ["a", 7]}, Path("m/a.yml"), "").class_names == ("a", "7")
+
+
+@pytest.mark.parametrize("where", ["label_list", "arch", "draw_threshold"])
+def test_references_that_stand_for_millions_of_values_are_refused(where, tmp_path):
+    lines = ["l0: &l0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"l{k}: &l{k} [{', '.join([f'*l{k - 1}'] * 10)}]" for k in range(1, 9)]
+    (tmp_path / "inference.yml").write_text("\n".join([*lines, f"{where}: [*l8]"]))
+    with pytest.raises(SodsliceError, match=r"inference\.yml states more than 100000 values"):
+        folder_settings(tmp_path)
+
+
+def test_a_yml_that_holds_itself_is_refused(tmp_path):
+    (tmp_path / "inference.yml").write_text("label_list: &a [*a]")
+    with pytest.raises(SodsliceError, match="states more than 100000 values"):
+        folder_settings(tmp_path)
+
+
+def test_a_yml_that_is_too_large_is_not_read(tmp_path):
+    (tmp_path / "inference.yml").write_text("label_list: [a]\n" + "#" * (1 << 20))
+    with pytest.raises(SodsliceError, match=r"inference\.yml has more than 1 MiB"):
+        folder_settings(tmp_path)

@@ -30,6 +30,12 @@ NMS_LIMIT = 500
 """`keep_top_k` of the NMS that PaddleDetection puts into its exports."""
 
 
+LARGEST_YML = 1 << 20
+"""Bytes of a yml that is still read."""
+MOST_VALUES = 100_000
+"""Of a yml, where each counts as often as it is referred to."""
+
+
 @dataclass(frozen=True)
 class ModelFolder:
     """An exported model on disk, read but not loaded.
@@ -138,13 +144,30 @@ def _parameters(graph: Path) -> Path | None:
 
 
 def _settings(path: Path) -> Mapping[str, Any]:
+    if path.stat().st_size > LARGEST_YML:
+        raise ModelError(f"{path} has more than {LARGEST_YML >> 20} MiB, so it is no yml of a model")
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if _is_endless(settings):
+        raise ModelError(f"{path} states more than {MOST_VALUES} values, so it is no yml of a model")
     if not isinstance(settings, Mapping):
         raise ModelError(f"{path} must hold settings by name, got {type(settings).__name__}")
     return settings
+
+
+def _is_endless(settings: Any) -> bool:
+    """Whether references to references make more values than a model has, which written out fill memory."""
+    left, count = [settings], 0
+    while left and count <= MOST_VALUES:
+        value = left.pop()
+        count += 1
+        if isinstance(value, Mapping):
+            left += [*value, *value.values()]
+        elif isinstance(value, (list, tuple, set)):
+            left += value
+    return count > MOST_VALUES
 
 
 def _operations(settings: Mapping[str, Any], path: Path) -> tuple[Mapping[str, Any], ...]:
@@ -169,6 +192,9 @@ def info_from(settings: Mapping[str, Any], path: Path, sha256: str) -> ModelInfo
     names = settings.get("label_list")
     if not isinstance(names, list) or not names:
         raise ModelError(f"{path} has no `label_list`, so the classes have no names")
+    odd = next((name for name in names if not isinstance(name, (str, int, float))), None)
+    if odd is not None:
+        raise ModelError(f"{path} must have texts as `label_list`, got a {type(odd).__name__}")
     own, overall = _part(settings, "sodslice", path), _part(settings, "Global", path)
     inside = bool(own.get("nms", settings.get("nms", True)))
     limit = _number(own, "keep_top_k", NMS_LIMIT, path)

@@ -9,11 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from sodslice.errors import ModelError
-from sodslice.inference.answers import check_rows
+from sodslice.inference.answers import PLACE_SLACK_PX, SCORE_SLACK, check_rows
 from sodslice.inference.detector import SCORE_FLOOR, ModelInfo
 from sodslice.inference.foreign.layouts import Recognised
 from sodslice.inference.foreign.letterbox import Place
 from sodslice.inference.limits import Columns
+
+SHARES = 1.5
+"""Edges of boxes in pixels are larger than that; those of boxes in shares of the image are not."""
 
 Floats = npt.NDArray[np.float32]
 Answer = tuple[Floats, Floats, npt.NDArray[Any]]
@@ -48,20 +51,56 @@ def read_answers(
         ) from None
     if key == "detr":
         boxes = boxes * np.array((recognised.size or (1, 1))[::-1] * 2, np.float32)
-    in_tile = key == "sized"
-    return [
-        _of_tile(*one, None if in_tile else place, info) for one in zip(boxes, scores, labels, strict=True)
-    ]
+    return [_of_tile(one, key, place, info) for one in zip(boxes, scores, labels, strict=True)]
 
 
-def _of_tile(
-    boxes: Floats, scores: Floats, labels: npt.NDArray[Any], place: Place | None, info: ModelInfo
-) -> Columns:
+def _of_tile(answer: Answer, key: str, place: Place, info: ModelInfo) -> Columns:
+    """The columns of one tile, of which those that score too low to matter are left out.
+
+    Raises:
+        ModelError: a number is none that can be.
+    """
+    boxes, scores, labels = answer
+    if (scores < -SCORE_SLACK).any():
+        raise ModelError(
+            f"the model {info.name} gave the score {np.nanmin(scores):g}, so it gives logits; "
+            "export it with the sigmoid"
+        )
     kept = ~(scores < SCORE_FLOOR)  # what is no number is kept, and refused
-    found = boxes[kept].astype(np.float64)
+    found, sure = boxes[kept].astype(np.float64), scores[kept] >= info.threshold
     check_rows(found, scores[kept], labels[kept], info)
-    in_tile = found if place is None else place.back(found)
+    if key == "sized":
+        in_tile = found
+    else:
+        _check_places(found[sure], place, info, in_pixels=key != "detr")
+        in_tile = place.back(found)
     return in_tile, scores[kept].clip(max=1), labels[kept].astype(np.int32)
+
+
+def _check_places(boxes: npt.NDArray[np.float64], place: Place, info: ModelInfo, *, in_pixels: bool) -> None:
+    """Refuse boxes of which nothing lies in what the model saw.
+
+    Args:
+        boxes: `(N, 4)` pixel edges in what the model saw, of scores that count.
+        place: says how large that was.
+        info: of the model.
+        in_pixels: whether the model itself gives pixels.
+
+    Raises:
+        ModelError: there is one, or all are shares of the image where pixels are due.
+    """
+    height, width = place.shown
+    shares = in_pixels and len(boxes) > 0 and bool((np.abs(boxes) <= SHARES).all())
+    low, high = boxes[:, :2], boxes[:, 2:]
+    outside = ((high < -PLACE_SLACK_PX) | (low > np.array((width, height)) + PLACE_SLACK_PX)).any(axis=1)
+    if shares or outside.any():
+        box = ", ".join(f"{edge:g}" for edge in boxes[0 if shares else np.argmax(outside)])
+        what = "shares, not pixels" if shares else "outside of it"
+        wanted = "pixels" if in_pixels else "shares of the image"
+        raise ModelError(
+            f"the model {info.name} gave the box {box} in an image of {width} x {height} pixels, {what}; "
+            f"export it with boxes in {wanted}"
+        )
 
 
 def _v5(outputs: Sequence[npt.NDArray[Any]], classes: int) -> Answer:

@@ -27,6 +27,9 @@ MOST = 1000
 YOLOV7_ROW = 7
 """Numbers of a box of YOLOv7 with NMS inside, whose rows are those of all images."""
 
+LONGEST_SIDE, LARGEST_AREA = 1 << 16, 64 << 20
+"""Of images in pixels; no model that anybody trained takes more."""
+
 MASKS = 32
 """Numbers that a YOLO gives for the mask of a box."""
 
@@ -178,7 +181,13 @@ class _File:
         height, width = image.dims[2:]
         if (height is None) != (width is None):
             raise self.error("takes images of one fixed side only; export it with both sides fixed or free")
-        return None if height is None or width is None else (height, width)
+        if height is None or width is None:
+            return None
+        if max(height, width) > LONGEST_SIDE or height * width > LARGEST_AREA:
+            raise self.error(
+                f"takes images of {height} x {width} pixels, more than any model; export it again"
+            )
+        return height, width
 
     def _needed(self, size: tuple[int, int] | None) -> tuple[int, int]:
         """The size that an RT-DETR works at."""
@@ -216,7 +225,7 @@ class _File:
         if len(planes) != 1 or any(len(port.dims) != 5 for port in others):
             raise self._unknown()
         _, rows, columns = self.ports.outputs[planes[0]].dims
-        layouts = self._told_apart(self._possible(rows, columns), rows, size)
+        layouts = self._possible(rows, columns, size)
         if not layouts:
             raise self._unknown(rows, columns)
         if len(layouts) > 1:
@@ -231,37 +240,26 @@ class _File:
             )
         return layouts[0], planes[0]
 
-    def _possible(self, rows: int | None, columns: int | None) -> list[Layout]:
-        """The layouts that go with the lengths of two axes, and with what metadata says for certain."""
+    def _possible(self, rows: int | None, columns: int | None, size: tuple[int, int] | None) -> list[Layout]:
+        """The layouts that go with the lengths of two axes, with the size, and with what metadata says."""
         classes, said = len(self.metadata.names), self.metadata
+        known = rows is not None and size is not None
+        grid = known and any(_is_grid(rows or 0, size or (0, 0), each) for each in (1, ANCHORS))
+        final = bool(said.finished or said.detr) or (not grid and (rows is None or rows <= MOST))
         found = []
-        if columns in (5 + classes, None) and said.maker != ULTRALYTICS:
+        if columns in (5 + classes, None) and said.maker != ULTRALYTICS and (grid or not known):
             found.append(V5)
         if rows in (4 + classes, None):
             found.append(V8)
-        if columns == ROW or (columns is None and said.finished):
+        if final and (columns == ROW or (columns is None and said.finished)):
             found.append(ROWS)
-        if columns == 4 + classes or (columns is None and said.detr):
+        if final and said.detr is not False and (columns == 4 + classes or (columns is None and said.detr)):
             found.append(DETR)
         if said.finished is not None:
             found = [layout for layout in found if (layout is ROWS) == said.finished]
-        return [DETR] if said.detr and DETR in found else found
-
-    def _told_apart(
-        self, layouts: list[Layout], rows: int | None, size: tuple[int, int] | None
-    ) -> list[Layout]:
-        """Those that are left where hints are heard, each only as long as there are several."""
-        known = rows is not None and size is not None
-        grid = known and any(_is_grid(rows or 0, size or (0, 0), each) for each in (1, ANCHORS))
-        hints = (
-            {DETR: False} if self.metadata.detr is False else {},
-            {V8: False, ROWS: False, DETR: False} if self.metadata.maker == YOLOV5 else {},
-            {V5: grid, ROWS: not grid} if known else {},
-        )
-        for hint in hints:
-            left = [layout for layout in layouts if hint.get(layout, True)]
-            layouts = left if len(layouts) > 1 and left else layouts
-        return layouts
+        if said.detr and DETR in found:
+            return [DETR]
+        return [V5] if said.maker == YOLOV5 and V5 in found else found
 
     def _is_undecoded(self, rows: int | None, size: tuple[int, int] | None) -> bool:
         if rows is None or size is None or self.metadata.maker == YOLOV5:
@@ -271,6 +269,8 @@ class _File:
     def _unknown(self, rows: int | None = None, columns: int | None = None) -> ModelError:
         """What to say of a layout that is not known."""
         classes = len(self.metadata.names)
+        if columns == 4 + classes:
+            return self.error(f"looks like YOLOv8 transposed; export it as (N, {4 + classes}, boxes)")
         doubt = self._other_kind(rows, columns)
         guess = f", but perhaps those of {doubt}" if doubt else ""
         return self.error(

@@ -19,12 +19,13 @@ class Place(NamedTuple):
     """Where a tile lies in what a model sees.
 
     Fields: `scale`, what x and y are multiplied by; `corner`, x and y of the tile's upper left corner there;
-    `tile`, its height and width.
+    `tile`, its height and width; `shown`, those of what the model sees.
     """
 
     scale: tuple[float, float]
     corner: tuple[int, int]
     tile: tuple[int, int]
+    shown: tuple[int, int]
 
     def back(self, boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Boxes `(N, 4)` of x0, y0, x1, y1 in pixels of what the model sees, in pixels of the tile."""
@@ -59,7 +60,7 @@ class Letterbox:
         size = self.size or (self._whole(own[0]), self._whole(own[1]))
         inner = size if self.stretched else self._fitting(own, size)
         top, left = ((whole - part) // 2 for whole, part in zip(size, inner, strict=True))
-        place = Place((inner[1] / own[1], inner[0] / own[0]), (left, top), own)
+        place = Place((inner[1] / own[1], inner[0] / own[0]), (left, top), own, size)
         resized = tiles if inner == own else np.stack([_resized(tile, inner) for tile in tiles])
         if inner == size:
             return resized, place

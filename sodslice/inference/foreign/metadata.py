@@ -16,8 +16,11 @@ ULTRALYTICS, YOLOV5 = "ultralytics", "yolov5"
 NAMES_SUFFIX = ".names"
 """Of a file beside the model that names its classes, one a line, where its metadata does not."""
 
-LONGEST_TEXT = 1 << 20
+LONGEST_TEXT = 64 << 10
 """Characters of a value that are still read."""
+
+LONGEST_ID = 6
+"""Digits of the id of a class; Python itself refuses thousands."""
 
 DETECTION = "detect"
 DETR = ("rtdetr", "rt-detr")
@@ -148,11 +151,25 @@ def _names(said: _Said, path: Path) -> tuple[str, ...]:
         return names_in(beside) if beside.is_file() else ()
     value = said.value("names")
     rows = dict(enumerate(value)) if isinstance(value, (list, tuple)) else value
-    if isinstance(rows, dict) and rows and all(str(key).isdecimal() for key in rows):
-        named = {int(key): str(name).strip() for key, name in rows.items()}
-        if sorted(named) == list(range(len(rows))) and all(named.values()):
-            return tuple(named[label] for label in range(len(named)))
+    try:
+        named = {_class_id(key): str(name).strip() for key, name in rows.items()}
+    except (AttributeError, ValueError):
+        named = {}
+    if named and sorted(named) == list(range(len(rows))) and all(named.values()):
+        return tuple(named[label] for label in range(len(named)))
     raise said.error("names", "a name for each class from 0 on")
+
+
+def _class_id(key: Any) -> int:
+    """The id that a key stands for.
+
+    Raises:
+        ValueError: it stands for none.
+    """
+    text = str(key)
+    if len(text) > LONGEST_ID or not text.isdecimal():
+        raise ValueError
+    return int(text)
 
 
 def _sides(said: _Said) -> tuple[int, int] | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple
 
 from sodslice.errors import ModelError
@@ -76,13 +76,13 @@ def read_ports(path: Path) -> Ports:
         tuple(_port(port, onnx) for port in inputs),
         tuple(_port(port, onnx) for port in model.graph.output),
         {entry.key: entry.value for entry in model.metadata_props},
-        tuple(_files_beside(path, model.graph.initializer, onnx.TensorProto.EXTERNAL)),
+        tuple(_files_beside(path, model, onnx.TensorProto.EXTERNAL)),
     )
 
 
 def _port(given: Any, onnx: Any) -> Port:
     tensor = given.type.tensor_type
-    dims = tuple(side.dim_value or None for side in tensor.shape.dim)
+    dims = tuple(side.dim_value if side.dim_value > 0 else None for side in tensor.shape.dim)
     try:
         dtype = str(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
     except (KeyError, TypeError, ValueError):
@@ -90,23 +90,57 @@ def _port(given: Any, onnx: Any) -> Port:
     return Port(given.name, dtype, dims)
 
 
-def _files_beside(path: Path, tensors: Iterable[Any], external: int) -> Iterator[Path]:
+def _tensors(model: Any) -> Iterator[Any]:
+    """All that a model holds: its weights, and what stands in nodes, also of graphs within nodes."""
+    graphs = [model.graph]
+    nodes = [node for function in model.functions for node in function.node]
+    while graphs or nodes:
+        if graphs:
+            graph = graphs.pop()
+            yield from graph.initializer
+            sparse = list(graph.sparse_initializer)
+            nodes.extend(graph.node)
+        else:
+            sparse = []
+            for attribute in nodes.pop().attribute:
+                yield from (attribute.t, *attribute.tensors)
+                sparse += [attribute.sparse_tensor, *attribute.sparse_tensors]
+                graphs += [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]
+        for tensor in sparse:
+            yield from (tensor.values, tensor.indices)
+
+
+def _files_beside(path: Path, model: Any, external: int) -> Iterator[Path]:
     """The files that hold weights, each once, in the order of their names.
 
     Raises:
-        ModelError: one is missing.
+        ModelError: one is missing, or is elsewhere than beside the model.
     """
     names = {
         entry.value
-        for tensor in tensors
+        for tensor in _tensors(model)
         if tensor.data_location == external
         for entry in tensor.external_data
         if entry.key == "location"
     }
     for name in sorted(names):
-        if not (path.parent / name).is_file():
-            raise ModelError(f"{path} has its weights in {name}, which is not beside it; bring that file too")
+        if not _is_beside(path, name):
+            raise ModelError(
+                f"{path} has its weights in {name[:80]}, which is not beside it; bring that file too"
+            )
         yield path.parent / name
+
+
+def _is_beside(path: Path, name: str) -> bool:
+    """Whether a file lies in the folder of a model, or below it, and nowhere else."""
+    for pure in (PurePosixPath(name), PureWindowsPath(name)):
+        if pure.anchor or ".." in pure.parts:
+            return False
+    try:
+        file = (path.parent / name).resolve()
+        return file.is_file() and file.is_relative_to(path.parent.resolve())
+    except (OSError, ValueError, RuntimeError):  # too long, of no characters, or a link to itself
+        return False
 
 
 def _listed(ports: tuple[Port, ...]) -> str:
