@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import socket
 
@@ -224,3 +225,60 @@ def test_damaged_notes_of_a_part_start_over(web, tmp_path):
         (tmp_path / "f.json").write_bytes(notes)
         download(url, tmp_path / "f", limits=SOON)
         assert (tmp_path / "f").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("begun", "goes_on"),
+    [
+        ({"ETag": '"a"'}, {"ETag": '"b"'}),
+        (
+            {"Last_Modified": "Wed, 21 Oct 2015 07:28:00 GMT"},
+            {"Last_Modified": "Thu, 22 Oct 2015 07:28:00 GMT"},
+        ),
+    ],
+    ids=["etag", "date"],
+)
+def test_a_part_of_another_file_is_not_taken(begun, goes_on, web, tmp_path):
+    size = len(CONTENT)
+    url = web.put(PATH, CONTENT[:500], claim(size, **begun), claim(size, **begun))
+    with pytest.raises(FetchError):
+        download(url, tmp_path / "f", limits=Limits(tries=1))
+    odd = status(206, Content_Range=f"bytes 500-{size - 1}/{size}", **goes_on)
+    web.put(PATH, CONTENT, odd, serve)
+    download(url, tmp_path / "f", limits=SOON)
+    assert (tmp_path / "f").read_bytes() == CONTENT
+    assert ranges(web)[-2:] == ["bytes=500-", ""]
+
+
+def test_an_etag_that_cannot_be_sent_back_is_none(web, tmp_path):
+    url = web.put(
+        PATH, CONTENT[:500], claim(len(CONTENT), ETag='"\xff\xfe"'), claim(len(CONTENT), ETag='"\xff"')
+    )
+    with pytest.raises(FetchError, match="the connection broke"):
+        download(url, tmp_path / "f", limits=SOON)
+    assert ranges(web) == ["", "", ""]
+
+
+def test_an_etag_that_was_noted_and_cannot_be_sent_back_is_none(web, tmp_path):
+    url = web.put(PATH, CONTENT)
+    (tmp_path / "f").write_bytes(CONTENT[:10])
+    notes = {"url": url, "validator": '"\xff"', "bytes": len(CONTENT)}
+    (tmp_path / "f.json").write_text(json.dumps(notes))
+    download(url, tmp_path / "f", limits=SOON)
+    assert (tmp_path / "f").read_bytes() == CONTENT
+    assert ranges(web) == [""]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HTTPS_PROXY", "ftp://127.0.0.1:9"),
+        ("HTTPS_PROXY", "http://[::1"),
+        ("SSL_CERT_FILE", "/nowhere/at/all.pem"),
+    ],
+)
+def test_settings_of_the_environment_that_cannot_be_used_are_said(name, value, tmp_path, monkeypatch):
+    monkeypatch.setenv(name, value)
+    words = "the proxy or certificate settings of the environment cannot be used: .*; correct or unset them"
+    with pytest.raises(FetchError, match=words):
+        download("https://127.0.0.1:9/x.tar", tmp_path / "f", limits=SOON)

@@ -156,17 +156,19 @@ class Arriving:
             said = response.headers.get("content-range", "nothing")
             self.forget()
             raise TryAgain(f"the server sends another part than was asked for ({said})")
+        name = "etag" if self._validator.startswith('"') else "last-modified"
+        if response.headers.get(name, self._validator) != self._validator:
+            self.forget()
+            raise TryAgain("the server sends a part of another file than the one that was begun")
 
     def _begin(self, response: httpx.Response) -> None:
         """Start a file, and note which one it is."""
         self.forget()
         length = response.headers.get("content-length", "")
         self._total = int(length) if length.isdecimal() else None
-        etag = response.headers.get("etag", "")
-        self._validator = "" if etag.startswith("W/") else etag
-        self._validator = self._validator or response.headers.get("last-modified", "")
-        if self._total is None:
-            self._validator = ""
+        etag, date = (response.headers.get(name, "") for name in ("etag", "last-modified"))
+        found = [each for each in (etag if etag.startswith('"') else "", date) if _can_be_sent(each)]
+        self._validator = found[0] if found and self._total is not None else ""
         self._check_size(self._total or 0)
         notes = {"url": self.url, "validator": self._validator, "bytes": self._total}
         write_atomically(_notes(self.path), orjson.dumps(notes))
@@ -217,7 +219,12 @@ def _noted(path: Path, url: str) -> tuple[str, int | None]:
     except (OSError, ValueError, TypeError, LookupError):
         return "", None
     right = notes["url"] == url and path.is_file() and path.stat().st_size <= total
-    return (validator, total) if right else ("", None)
+    return (validator, total) if right and _can_be_sent(validator) else ("", None)
+
+
+def _can_be_sent(validator: str) -> bool:
+    """Whether a text can stand in a header."""
+    return validator != "" and validator.isascii() and validator.isprintable()
 
 
 def _asked_pause(response: httpx.Response) -> float:

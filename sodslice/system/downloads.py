@@ -68,15 +68,26 @@ def _until_whole(arriving: Arriving, client: httpx.Client, limits: Limits) -> No
 
 
 def _client(limits: Limits) -> httpx.Client:
+    """What asks servers, as the environment says.
+
+    Raises:
+        FetchError: what the environment says of proxies or certificates cannot be used.
+    """
     import httpx
 
-    return httpx.Client(
-        timeout=httpx.Timeout(limits.silence_s),
-        follow_redirects=True,
-        max_redirects=REDIRECTS,
-        headers={"Accept-Encoding": "identity", "User-Agent": f"sodslice/{__version__}"},
-        event_hooks={"response": [_stay_encrypted]},
-    )
+    try:
+        return httpx.Client(
+            timeout=httpx.Timeout(limits.silence_s),
+            follow_redirects=True,
+            max_redirects=REDIRECTS,
+            headers={"Accept-Encoding": "identity", "User-Agent": f"sodslice/{__version__}"},
+            event_hooks={"response": [_stay_encrypted]},
+        )
+    except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
+        raise FetchError(
+            "the proxy or certificate settings of the environment cannot be used: "
+            f"{' '.join(str(error).split())}; correct or unset them"
+        ) from None
 
 
 def _stay_encrypted(response: httpx.Response) -> None:
