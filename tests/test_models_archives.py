@@ -142,7 +142,39 @@ def test_one_model_is_wanted_and_each_file_once(unpack, tmp_path):
         ModelError, match=r"holds no exported model; wanted is one folder with inference.yml or"
     ):
         unpack(tar_of(tmp_path / "m.tar", member("a/readme", b"x")))
-    with pytest.raises(ModelError, match="holds models in a, b; wanted is one folder"):
+    with pytest.raises(ModelError, match="holds models in 'a', 'b'; wanted is one folder"):
         unpack(tar_of(tmp_path / "m.tar", *model_members("a"), *model_members("b")))
     with pytest.raises(ModelError, match="holds 'mine_infer/inference.yml' twice"):
         unpack(tar_of(tmp_path / "m.tar", *model_members(), *model_members()))
+
+
+def test_a_file_is_the_same_however_its_folder_is_written(unpack, tmp_path):
+    twice = model_members("m") + model_members("./m")[:1]
+    with pytest.raises(ModelError, match="holds 'm/inference.yml' twice"):
+        unpack(tar_of(tmp_path / "m.tar", *twice))
+
+
+def test_a_name_of_an_archive_cannot_break_a_message(unpack, tmp_path):
+    with pytest.raises(ModelError, match=r"holds models in 'a\\nb', 'c'; wanted"):
+        unpack(tar_of(tmp_path / "m.tar", *model_members("a\nb"), *model_members("c")))
+
+
+@pytest.mark.parametrize("folder", ["PKLot", "BZ", "BZh"])
+def test_a_folder_may_be_called_as_compressed_files_begin(folder, unpack, tmp_path):
+    assert unpack(tar_of(tmp_path / "m.tar", *model_members(folder))) == FILES
+
+
+def test_remarks_that_would_be_copied_for_each_file_are_refused(unpack, tmp_path):
+    archive = tmp_path / "m.tar"
+    remarks = {f"k{number:04}": "1" for number in range(archives.MOST_REMARKS)}
+    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT, pax_headers=remarks) as tar:
+        for info, _ in [member("a"), member("b")]:
+            info.pax_headers = {"comment": "x"}
+            tar.addfile(info)
+    with pytest.raises(ModelError, match="'a' has more than 100 remarks in its header"):
+        unpack(archive)
+
+
+def test_a_header_of_more_than_some_kibibytes_is_not_read(unpack, tmp_path):
+    with pytest.raises(ModelError, match="a header says that it has 100352 bytes"):
+        unpack(tar_of(tmp_path / "m.tar", member("x" * 100_000), *model_members()))

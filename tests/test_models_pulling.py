@@ -652,3 +652,54 @@ def test_every_official_name_has_a_place_and_notes_are_json(web, archive):
     pull(SMALL, how=how(web))
     notes = json.loads(place_of(SMALL).notes.read_text())
     assert (notes["word"], notes["bytes"]) == (SMALL, len(archive))
+
+
+# Odd caches
+
+
+def test_a_model_that_is_here_needs_no_lock(web, archive, tmp_path):
+    url = web.put("/m.tar", archive)
+    files = files_of(url)
+    lock = place_of(url).lock
+    lock.unlink()
+    lock.mkdir()  # which cannot be opened for writing, even by an administrator
+    assert files_of(url) == files
+    mine = tmp_path / "mine.tar"
+    mine.write_bytes(archive)
+    folder = files_of(mine)
+    lock = folder.with_name(f"{folder.name}.lock")
+    lock.unlink()
+    lock.mkdir()
+    assert files_of(mine) == folder
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"{}",
+        b"[]",
+        b'{"word":1,"url":"","sha256":"","bytes":1,"pulled":"","files":{}}',
+        b'{"word":"https://h/x.txt","url":"","sha256":"","bytes":1,"pulled":"","files":{}}',
+        b'{"word":"https://h/x.tar","url":"","sha256":"","bytes":"1","pulled":"","files":{}}',
+        b'{"word":"https://[h/x.tar","url":"","sha256":"","bytes":1,"pulled":"","files":{}}',
+        b'{"word":"https://h/x.tar","url":"","sha256":"","bytes":1,"pulled":"","files":{"a":1}}',
+        None,
+    ],
+)
+def test_notes_that_are_damaged_are_passed_over_and_said(damaged, web, archive, caplog):
+    url = web.put("/m.tar", archive)
+    odd = files_of(url).parent / "odd.json"
+    if damaged is None:
+        odd.mkdir()
+    else:
+        odd.write_bytes(damaged)
+    caplog.clear()
+    assert [place.word for place in places_here()] == [url]
+    (record,) = caplog.records
+    assert record.getMessage().startswith("passed over: ")
+
+
+def test_the_name_of_a_place_fits_into_file_systems_whatever_the_url():
+    place = place_of(f"https://h/{'%E6%A8%A1' * 80}.pdparams")
+    assert len(place.notes.name.encode()) < 120
+    assert place.notes.name.isascii()

@@ -17,14 +17,25 @@ MOST_BYTES = 4 << 30
 """Of all files that an archive says it holds."""
 
 MOST_MEMBERS = 1000
-LONGEST_READ = 16 << 20
+LONGEST_READ = 64 << 10
 """What is read in one go; only the headers of a malicious archive are longer."""
 
-_PIECE = 1 << 20
+MOST_REMARKS = 100
+"""Facts about a file that stand in front of it; each file gets a copy of those about all."""
+
+_PIECE = LONGEST_READ
 _DAMAGES = (tarfile.TarError, ValueError, OverflowError, RecursionError, LookupError)
 """What the tarfile module raises on headers that are none."""
 
-_COMPRESSED = {b"\x1f\x8b": "gzip", b"BZ": "bzip2", b"\xfd7": "xz", b"PK": "zip", b"\x28\xb5": "zstd"}
+_COMPRESSED = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\0": "xz",
+    b"PK\3\4": "zip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
+_MARK, _MARK_AT = b"ustar", 257
+"""What stands in the first header of tar files, whatever its name begins with."""
 
 
 def unpack_model(archive: Path, folder: Path) -> None:
@@ -80,12 +91,11 @@ def _damages_said(archive: Path) -> Iterator[None]:
 
 
 def _refuse_compressed(archive: Path, file: BinaryIO) -> None:
-    start = file.read(2)
+    start = file.read(_MARK_AT + len(_MARK))
     file.seek(0)
-    if start in _COMPRESSED:
-        raise ModelError(
-            f"{archive} is compressed ({_COMPRESSED[start]}); unpack it, and give the folder that comes out"
-        )
+    kind = next((kind for magic, kind in _COMPRESSED.items() if start.startswith(magic)), None)
+    if kind is not None and not start.endswith(_MARK):
+        raise ModelError(f"{archive} is compressed ({kind}); unpack it, and give the folder that comes out")
 
 
 def _checked(archive: Path, tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
@@ -97,12 +107,15 @@ def _checked(archive: Path, tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     total = 0
     for count, member in enumerate(iter(tar.next, None), start=1):
         assert member is not None
+        tar.members = []  # type: ignore[attr-defined]  # which would hold all headers
         reason = _reason_against(member)
         total += max(member.size, 0)
         if not reason and count > MOST_MEMBERS:
             reason = f"it holds more than {MOST_MEMBERS} files"
         if not reason and total > MOST_BYTES:
             reason = f"its files would take more than {MOST_BYTES >> 20} MiB"
+        if not reason and len(tar.pax_headers) + len(member.pax_headers) > MOST_REMARKS:
+            reason = f"{member.name!r} has more than {MOST_REMARKS} remarks in its header"
         if reason:
             raise ModelError(f"{archive} is not unpacked: {reason}")
         yield member
@@ -131,10 +144,12 @@ def _model_of(archive: Path, members: Sequence[tarfile.TarInfo]) -> list[tarfile
     files = [(PurePosixPath(m.name), m) for m in members if m.isreg()]
     folders = list(dict.fromkeys(path.parent for path, _ in files if path.name in SETTINGS_FILES))
     if len(folders) != 1:
-        found = f"models in {', '.join(map(str, folders))}" if folders else "no exported model"
+        found = (
+            f"models in {', '.join(repr(str(each)) for each in folders)}" if folders else "no exported model"
+        )
         raise ModelError(f"{archive} holds {found}; wanted is one folder with {' or '.join(SETTINGS_FILES)}")
     wanted = [m for path, m in files if path.parent == folders[0] and is_model_file(path.name)]
-    names = [member.name for member in wanted]
+    names = [str(PurePosixPath(member.name)) for member in wanted]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ModelError(f"{archive} holds {twice!r} twice")

@@ -103,6 +103,8 @@ def pull(
         raise ModelError(f"{model} is a URL, which says itself where it comes from; leave out `mirror`")
     place = place_for(model, weights=weights, mirror=how.mirror or os.environ.get(MIRROR, ""))
     with cache_refusals_said():
+        if place.is_here and not how.again:  # also where nothing can be written
+            return Pulled(place.path, read_notes(place.notes), fresh=False)
         place.path.parent.mkdir(parents=True, exist_ok=True)
         _say_who_waits(place)
         with alone(place.lock) as locked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,6 +17,8 @@ from sodslice.models.archives import ARCHIVE_SUFFIX
 from sodslice.system.caches import cache_folder
 from sodslice.system.files import write_atomically
 from sodslice.system.hashes import sha256_of, sha256_of_bytes
+
+log = logging.getLogger(__name__)
 
 CHECKPOINT_SUFFIXES = (".pdparams", ".safetensors")
 OFFICIAL_URL = "https://paddle-model-ecology.bj.bcebos.com/paddlex"
@@ -170,12 +173,19 @@ def _place_of_url(url: str) -> Place:
 
 
 def places_here() -> list[Place]:
-    """Of all models that were fetched and are here: official ones in their order, then those of URLs."""
+    """Of all models that were fetched and are here: official ones in their order, then those of URLs.
+
+    Notes of URLs that are damaged are passed over, and logged.
+    """
     named = [place_of(word) for name in OFFICIAL for word in (name, f"{name}{WEIGHTS_ENDING}")]
     found = [place for place in named if place is not None and place.is_here]
     for file in sorted((_models() / _WEB_FOLDER).glob("*.json")):
         if not file.name.startswith("."):
-            place = _place_of_url(read_notes(file).word)
+            try:
+                place = _place_of_url(read_notes(file).word)
+            except (ModelError, OSError, ValueError) as error:
+                log.warning("passed over: %s", error)
+                continue
             found += [place] if place.is_here and place.notes == file else []
     return found
 
@@ -189,9 +199,14 @@ def read_notes(path: Path) -> Notes:
     """
     try:
         given = orjson.loads(path.read_bytes())
-        return Notes(**{**given, "files": dict(given["files"])})
+        notes = Notes(**{**given, "files": dict(given["files"])})
+        texts = (notes.word, notes.url, notes.sha256, notes.pulled, notes.tried, *notes.files.values())
+        right = isinstance(notes.bytes, int) and all(isinstance(text, str) for text in texts)
     except (ValueError, TypeError, LookupError):
-        raise ModelError(f"{path} is damaged; remove it, and pull the model again") from None
+        right = False
+    if not right:
+        raise ModelError(f"{path} is damaged; remove it, and pull the model again")
+    return notes
 
 
 def write_notes(place: Place, notes: Notes) -> None:
@@ -232,7 +247,7 @@ def unpacked_folder(stem: str, key: str) -> Path:
 
 def _readable(stem: str) -> str:
     """A name for people, of letters that file systems know."""
-    return re.sub(r"[^\w.-]", "_", stem)[:80].lstrip(".") or "model"
+    return re.sub(r"[^\w.-]", "_", stem, flags=re.ASCII)[:80].lstrip(".") or "model"
 
 
 def _models() -> Path:

@@ -28,6 +28,8 @@ def unpacked(archive: Path) -> Path:
     key = _key_of(archive.absolute(), (status.st_size, status.st_mtime_ns))
     with cache_refusals_said():
         folder = unpacked_folder(archive.stem, key)
+        if folder.is_dir():  # also where nothing can be written
+            return folder
         with alone_with(folder, [folder]):
             if not folder.is_dir():
                 with appearing_folder(folder) as half:
