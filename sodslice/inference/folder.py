@@ -192,9 +192,9 @@ def info_from(settings: Mapping[str, Any], path: Path, sha256: str) -> ModelInfo
     names = settings.get("label_list")
     if not isinstance(names, list) or not names:
         raise ModelError(f"{path} has no `label_list`, so the classes have no names")
-    odd = next((name for name in names if not isinstance(name, (str, int, float))), None)
+    odd = next((type(name) for name in names if not isinstance(name, (str, int, float))), None)
     if odd is not None:
-        raise ModelError(f"{path} must have texts as `label_list`, got a {type(odd).__name__}")
+        raise ModelError(f"{path} must have texts as `label_list`, got a {odd.__name__}")
     own, overall = _part(settings, "sodslice", path), _part(settings, "Global", path)
     inside = bool(own.get("nms", settings.get("nms", True)))
     limit = _number(own, "keep_top_k", NMS_LIMIT, path)
