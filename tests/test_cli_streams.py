@@ -188,7 +188,7 @@ def test_a_folder_is_done_although_nothing_can_be_said_of_it(scene, tmp_path):
     done = sodslice("run", tmp_path, "--model", "blobs", "-o", "out", cwd=tmp_path, redirect=f">{FULL}")
     assert done.returncode == 3
     assert done.stderr.endswith(NO_ROOM)
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["scene.geojson"]
+    assert [p.name for p in (tmp_path / "out").glob("*.geojson")] == ["scene.tif.geojson"]
 
 
 @pytest.mark.parametrize("redirect", ["2>&-", ">&-", "<&- >&- 2>&-"])
@@ -228,11 +228,11 @@ def test_all_scenes_are_done_although_the_reader_went_away(tmp_path):
         write_raster(tmp_path / "in" / f"{name}.tif", scene_with_blobs(64, 64, [(5, 5)]))
     done = without_reader("run", "in", "--model", "blobs", "-o", "out", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert sorted(p.stem for p in (tmp_path / "out").iterdir()) == ["a", "b", "c"]
+    assert sorted(p.name[0] for p in (tmp_path / "out").glob("*.geojson")) == ["a", "b", "c"]
     (tmp_path / "in" / "a.tif").write_text("nonsense")
     done = without_reader("run", "in", "--model", "blobs", "-o", "again", cwd=tmp_path)
     assert done.returncode == 3
-    assert sorted(p.stem for p in (tmp_path / "again").iterdir()) == ["b", "c"]
+    assert sorted(p.name[0] for p in (tmp_path / "again").glob("*.geojson")) == ["b", "c"]
 
 
 @pytest.mark.parametrize(
