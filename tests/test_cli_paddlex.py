@@ -73,6 +73,26 @@ def test_the_pipelines_yaml_is_written_once(folder, to):
     assert path.read_text() == "mine: 1"
 
 
+def test_one_bad_file_does_not_end_a_folder(folder):
+    (folder / "photos" / "aa.png").write_bytes(b"no image")
+    done = sodslice("paddlex", "--pipeline", "blobs.yaml", "--input", "photos", cwd=folder)
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 2
+    assert [line[:6] for line in done.stderr.splitlines()] == ["error:"]
+    assert "photos/aa.png" in done.stderr
+    assert (folder / "output" / "b_res.json").is_file()
+
+
+@pytest.mark.parametrize("name", ["dd.yaml", "plain"])
+def test_the_pipelines_yaml_cannot_be_a_folder_nor_lie_in_a_file(folder, name):
+    (folder / "dd.yaml").mkdir()
+    (folder / "plain").write_text("x")
+    done = sodslice("paddlex", "--get_pipeline_config", NAME, "--config_save_path", name, cwd=folder)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

@@ -13,10 +13,10 @@ import yaml
 from PIL import Image
 
 import sodslice
-from sodslice.errors import DeviceError, ModelError, OptionError, SceneError
+from sodslice.errors import DeviceError, ModelError, OptionError, OutputError, SceneError
 from sodslice.integrations.paddlex import DetResult, SmallObjectDetectionPipeline, create_pipeline
 from sodslice.integrations.paddlex.crew import Crew
-from sodslice.integrations.paddlex.inputs import given_images, rgb_of
+from sodslice.integrations.paddlex.inputs import GivenImages, rgb_of
 from sodslice.settings import Options
 from tests.tiny_models import PERMUTE, export_bright_box
 
@@ -117,7 +117,7 @@ def test_nothing_is_dropped_in_silence(folder, pipeline, given, words):
 
 
 def test_an_empty_list_gives_nothing(pipeline):
-    assert list(given_images([])) == []
+    assert list(GivenImages([])) == []
     assert list(pipeline.predict([])) == []
 
 
@@ -219,6 +219,95 @@ def test_a_picture_of_what_is_gone_is_refused(folder, pipeline):
     result.save_to_json("out")
 
 
+def test_names_that_are_taken_are_counted_on(folder, pipeline):
+    Image.fromarray(bright()).save("data/a-2.jpg")
+    Image.fromarray(bright()).save("image-1.png")
+    given = ["data/a.jpg", "data/deep/a.png", "data/a-2.jpg", bright(), "image-1.png"]
+    names = [result.name for result in pipeline.predict(given, save_path="out")]
+    assert names == ["a", "a-2", "a-2-2", "image-1", "image-1-2"]
+    assert len(list(Path("out").glob("*.json"))) == 5
+
+
+def test_own_pictures_do_not_become_inputs(folder, pipeline):
+    for _ in range(2):
+        assert len(list(pipeline.predict("data", save_path="data/out"))) == 4
+
+
+def test_after_an_error_the_next_image_comes(folder, pipeline):
+    (folder / "empty").mkdir()
+    results = pipeline.predict(["nowhere.png", ["data/b.png", {"img": "empty"}], object(), "data/a.jpg"])
+    found = []
+    for _ in range(5):
+        try:
+            found.append(next(results).name)
+        except SceneError:
+            found.append(None)
+    assert found == [None, "b", None, None, "a"]
+    with pytest.raises(StopIteration):
+        next(results)
+
+
+@pytest.mark.parametrize("name", ["file", "x.json", "x.JPG"])
+def test_a_save_path_that_is_a_file_or_called_like_one_is_refused_at_once(folder, pipeline, name):
+    Path("file").write_text("x")
+    with pytest.raises(OutputError, match=f"a folder is wanted for the results, got {name}; give another"):
+        pipeline.predict("data", save_path=name)
+    Path("v1.json").mkdir()
+    assert len(list(pipeline.predict("data/b.png", save_path="v1.json"))) == 1
+
+
+@pytest.mark.parametrize("name", ["all.jpg", "all.json"])
+def test_saving_all_takes_a_folder_whatever_it_is_called(folder, pipeline, name):
+    (result,) = pipeline.predict("data/b.png")
+    result.save_all(name)
+    assert sorted(path.name for path in Path(name).iterdir()) == ["b_res.json", "b_res.png"]
+
+
+def test_suffixes_keep_their_capitals(folder, pipeline):
+    Image.fromarray(bright()).save("A.JPG")
+    assert len(list(pipeline.predict("A.JPG", save_path="out"))) == 1
+    assert sorted(path.name for path in Path("out").iterdir()) == ["A_res.JPG", "A_res.json"]
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".heic", ".psd", ".ico"])
+def test_pictures_that_are_not_written_are_refused(folder, pipeline, suffix):
+    (result,) = pipeline.predict("data/b.png")
+    with pytest.raises(
+        OutputError, match=f"pictures are not written as {suffix}, got x{suffix}; end its name"
+    ):
+        result.save_to_img(f"x{suffix}")
+    assert not Path(f"x{suffix}").exists()
+
+
+@pytest.mark.parametrize(("name", "width", "limit"), [("x.webp", 17000, 16383), ("x.jpg", 66000, 65500)])
+def test_pictures_that_are_too_large_for_their_format_are_refused(tmp_path, pipeline, name, width, limit):
+    (result,) = pipeline.predict(np.zeros((40, width, 3), np.uint8))
+    with pytest.raises(OutputError, match=f"has at most {limit} pixels a side, the picture has {width} x 40"):
+        result.save_to_img(tmp_path / name)
+    result.save_to_img(tmp_path)
+    assert (tmp_path / f"{result.name}_res.png").is_file()
+
+
+def test_words_may_be_given_by_position_and_by_the_name_of_paddlexs_page(folder, pipeline, capsys):
+    (result,) = pipeline.predict("data/b.png")
+    result["boxes"][0]["label"] = "é"
+    result.print(True, 1, True)
+    by_place = capsys.readouterr().out
+    result.print(format_json=True, indent=1, ensure_ascii=True)
+    assert capsys.readouterr().out == by_place
+    assert by_place.startswith('{\n "res"')
+    result.save_to_json("x.json", 1, True)
+    assert "\\u00e9" in Path("x.json").read_text()
+
+
+def test_what_alpha_hides_is_not_found(pipeline):
+    clear = np.dstack([bright()[:, :, ::-1], np.full((90, 120), 255, np.uint8)])
+    (seen,) = pipeline.predict(clear, slice=False)
+    clear[30:50, 40:70, 3] = 0
+    (hidden,) = pipeline.predict(clear, slice=False)
+    assert (len(seen["boxes"]), len(hidden["boxes"])) == (1, 0)
+
+
 # Thresholds, batches, devices
 
 
@@ -275,6 +364,16 @@ def test_several_processes_share_files_and_refuse_what_is_in_memory(tmp_path):
         assert boxes_of(found) == [[40, 30, 70, 50]]
         with pytest.raises(SceneError, match="the image array is in this process alone, and several devices"):
             list(ready.predict(bright()))
+
+
+def test_a_file_that_is_called_like_an_array_is_not_looked_at_in_its_place(folder):
+    Image.fromarray(bright(300, 300, (200, 200, 230, 220))).save("array.png")
+    Path("array.png").rename("array")
+    options = {"model": "blobs", "workers": 2, "tile": 100}
+    with create_pipeline("small_object_detection", options=options) as ready:
+        for given in (bright(300, 300), Path("data/b.png").read_bytes()):
+            with pytest.raises(SceneError, match="is in this process alone"):
+                list(ready.predict(given))
 
 
 @pytest.mark.parametrize("device", ["gpu:7", "gpu:6,7", "npu:5"])

@@ -12,7 +12,7 @@ from sodslice.errors import OutputError, SceneError
 from sodslice.jobs import list_scenes
 from sodslice.jobs.listing import stands_for_many
 from sodslice.jobs.lists import lines_of, listed_in
-from sodslice.jobs.names import file_candidate, names_of
+from sodslice.jobs.names import address_candidate, file_candidate, free_name, names_of
 
 
 @pytest.fixture
@@ -56,6 +56,20 @@ def test_names_that_cannot_be_told_apart_are_refused_before_anything_is_done():
     one = file_candidate(Path("/x/a.tif"))
     with pytest.raises(OutputError, match=r"would both be called x/a\.tif; run them apart"):
         names_of([one, one])
+
+
+def test_addresses_that_nothing_tells_apart_are_numbered_and_never_show_their_query():
+    def at(name, key):
+        return address_candidate(f"http://h/{name}?sig={key}", f"http://h/{name}")
+
+    assert names_of([at("a.png", 1), at("a.png", 2)]) == ["h/a.png", "h/a-2.png"]
+    given = [at("a.png", 1), at("a-2.png", 1), at("a.png", 2), at("a-2.png", 2)]
+    assert names_of(given) == ["h/a.png", "h/a-2.png", "h/a-3.png", "h/a-2-2.png"]
+    files = [file_candidate(Path("/h/a.png"))] * 2
+    with pytest.raises(OutputError) as caught:
+        names_of([*files, at("a.png", "SECRET")])
+    assert "SECRET" not in str(caught.value)
+    assert free_name("a", {"a", "a-2"}) == "a-3"
 
 
 def test_a_pattern_stands_for_the_images_that_fit_it(tree):

@@ -11,6 +11,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from PIL import Image
 import sodslice
 from sodslice.errors import SceneError
 from sodslice.integrations.paddlex import create_pipeline
-from sodslice.scene.fetching import FetchLimits, is_address, scene_of_address, shown_address
+from sodslice.scene.fetching import FetchLimits, _parts, _spelt, is_address, scene_of_address, shown_address
 from tests.command_line import sodslice as typed
 
 
@@ -32,6 +33,13 @@ def bright_png() -> bytes:
 
 
 PNG = bright_png()
+OTHER_LETTERS = ("图像.png", "a b.png", "a[1]é.png")
+
+
+BLOBS = {
+    "pipeline_name": "small_object_detection",
+    "SubModules": {"SmallObjectDetection": {"model_name": "blobs", "threshold": 0.2}},
+}
 
 
 class Server(http.server.BaseHTTPRequestHandler):
@@ -39,7 +47,12 @@ class Server(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
-        getattr(self, path.rpartition("/")[2].partition(".")[0], self.nothing)()
+        name = path.rpartition("/")[2].partition(".")[0]
+        getattr(self, {"headers": "headers_"}.get(name, name), self.bright_by_other_letters)()
+
+    def bright_by_other_letters(self) -> None:
+        name = unquote(self.path.partition("?")[0]).rpartition("/")[2]
+        self.bright() if name in OTHER_LETTERS or len(name) > 40 else self.nothing()
 
     def nothing(self) -> None:
         self.send_error(404)
@@ -63,6 +76,28 @@ class Server(http.server.BaseHTTPRequestHandler):
 
     def ftp(self) -> None:
         self.leads_to("ftp://127.0.0.1/a.png")
+
+    def keyed(self) -> None:
+        self.leads_to("ftp://u:SECRET@h/x?sig=SECRET")
+
+    def known(self) -> None:
+        self.leads_to("http://u:SECRET@127.0.0.1:1/x")
+
+    def nonsense(self) -> None:
+        self.leads_to("http://host:SECRET/x")
+
+    def secretive(self) -> None:
+        self.send_response(503, "SECRET")
+        self.end_headers()
+
+    def headers_(self) -> None:
+        """Headers that come slowly, each before the silence would be too long."""
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        for number in range(40):
+            self.wfile.write(b"X-%d: y\r\n" % number)
+            self.wfile.flush()
+            time.sleep(0.1)
+        self.wfile.write(b"Content-Length: %d\r\n\r\n%b" % (len(PNG), PNG))
 
     def round(self) -> None:
         self.leads_to("/round.png")
@@ -137,10 +172,15 @@ def test_secrets_of_an_address_are_not_kept():
 @pytest.mark.parametrize(
     ("path", "words"),
     [
+        ("/keyed.png", "it leads to an address of ftp, which is neither http nor https"),
+        ("/known.png", "it leads to an address that is malformed, or has a user and password"),
+        ("/nonsense.png", "it leads to an address that is malformed"),
+        ("/headers.png", "takes longer than 0.5 s; download it by hand and give the file"),
+        ("/secretive.png", "the server says 503 Service Unavailable$"),
         ("/nothing-here.png", "cannot be fetched: the server says 404 Not Found"),
         ("/broken.png", "cannot be fetched: the server says 503"),
-        ("/local.png", "302 Found - Redirection to url 'file:///etc/hostname' is not allowed"),
-        ("/ftp.png", "it leads to ftp://127.0.0.1/a.png, which is neither"),
+        ("/local.png", "it leads to an address of file, which is neither http nor https"),
+        ("/ftp.png", "it leads to an address of ftp, which is neither"),
         ("/round.png", "cannot be fetched: the server says 302"),
         ("/cut.png", rf"ended after {len(PNG)} of {len(PNG) + 50} bytes; try again, or download it by hand"),
         (
@@ -160,6 +200,7 @@ def test_trouble_is_one_line_and_leaves_nothing(address, path, words, tmp_path, 
     assert str(caught.value).startswith(f"{address}{path} ")
     assert "\n" not in str(caught.value)
     assert str(tmp_path) not in str(caught.value)
+    assert "SECRET" not in str(caught.value)
     gc.collect()
     assert list(tmp_path.iterdir()) == []
 
@@ -172,7 +213,9 @@ def test_trouble_is_one_line_and_leaves_nothing(address, path, words, tmp_path, 
         ("https:///a.png", "'https:///a.png' is no address of an image; write https://host/name.jpg"),
         ("http://host:99999999/a", "is no address of an image"),
         ("http://[::1/a", "is no address of an image"),
-        ("http://host/a b.png", "is no address of an image"),
+        ("http://ho st/a.png", "is no address of an image"),
+        ("http://host/a.png\n", "is no address of an image"),
+        (f"http://{'x' * 70}é/a.png", "is no address of an image"),
     ],
 )
 def test_bad_addresses_are_one_line(text, words):
@@ -218,9 +261,7 @@ def test_a_job_takes_addresses_beside_files(address, tmp_path):
 
 
 def test_paddlexs_pipeline_takes_addresses_and_names_files_by_them(address, tmp_path):
-    inner = {"model_name": "blobs", "threshold": 0.2}
-    config = {"pipeline_name": "small_object_detection", "SubModules": {"SmallObjectDetection": inner}}
-    with create_pipeline(config=config) as pipeline:
+    with create_pipeline(config=BLOBS) as pipeline:
         for kind in (f"{address}/bright.png?x=1", [f"{address}/moved.png"], {"img": f"{address}/bright.png"}):
             for whole in (True, False):
                 (result,) = pipeline.predict(kind, slice=whole, save_path=tmp_path)
@@ -228,6 +269,59 @@ def test_paddlexs_pipeline_takes_addresses_and_names_files_by_them(address, tmp_
                 assert result["input_path"].startswith(address)
     names = ["bright_res.json", "bright_res.png", "moved_res.json", "moved_res.png"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
+@pytest.mark.parametrize("name", OTHER_LETTERS)
+def test_addresses_may_have_other_letters_and_spaces(address, name):
+    result = sodslice.run(f"{address}/{name}?q=图 x%20y", model="blobs")
+    assert len(result.detections.boxes) == 1
+    assert result.scene.path == f"{address}/{name}"
+
+
+def test_what_is_quoted_already_stays_so_and_hosts_are_spelt_as_dns_has_them():
+    assert _spelt(_parts("HTTPS://bücher.example:8443/%20é+(1)?a=%2F图#x")) == (
+        "https://xn--bcher-kva.example:8443/%20%C3%A9+(1)?a=%2F%E5%9B%BE"
+    )
+
+
+def test_no_error_shows_the_query_of_an_address():
+    for text in ("http://host:99999/x?sig=SECRET", "http:///x#SECRET", "http://host/x?sig=SECRET\n"):
+        with pytest.raises(SceneError, match="is no address of an image") as caught:
+            scene_of_address(text)
+        assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["图" * 90, "a" * 300, "%E5%9B%BE" * 90], ids=["wide", "long", "quoted"])
+def test_long_names_of_addresses_are_cut(address, tmp_path, name):
+    outcomes = list(sodslice.run_many([f"{address}/{name}.png"], model="blobs", output=tmp_path / "many"))
+    assert [one.status for one in outcomes] == ["done"]
+    with create_pipeline(config=BLOBS) as pipeline:
+        (result,) = pipeline.predict(f"{address}/{name}.png", save_path=tmp_path / "one")
+    assert len(result.name.encode()) <= 200
+    assert len(list((tmp_path / "one").iterdir())) == 2
+
+
+def test_a_job_numbers_addresses_that_differ_in_their_query_alone(address, tmp_path):
+    scenes = [f"{address}/bright.png?id={number}" for number in (1, 2, 3)]
+    outcomes = list(sodslice.run_many(scenes, model="blobs", output=tmp_path))
+    assert [one.status for one in outcomes] == ["done"] * 3
+    names = [one.outputs[0].name for one in outcomes]
+    assert names == ["bright.png.json", "bright-2.png.json", "bright-3.png.json"]
+
+
+def test_a_result_gives_back_its_temporary_file(address, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with create_pipeline(config=BLOBS) as pipeline:
+        results = list(pipeline.predict([f"{address}/bright.png"] * 2))
+    assert len(list(tmp_path.iterdir())) == 2
+    for result in results:
+        result.close()
+        result.close()
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
+    assert len(results[0]["boxes"]) == 1
+    with pytest.raises(SceneError, match="the image of bright was given back"):
+        results[0].img  # noqa: B018
 
 
 def test_workers_that_could_not_have_the_image_are_refused(address):

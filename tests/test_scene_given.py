@@ -154,3 +154,20 @@ def test_what_is_no_image_is_refused_in_one_line(given, words):
         sodslice.run(given, model="blobs")
     assert "\n" not in str(caught.value)
     assert "/tmp" not in str(caught.value)
+
+
+def test_pictures_that_pillow_cannot_read_any_more_are_refused(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (400, 400, 3), dtype=np.uint8)
+    for name in ("a.jpg", "a.png"):
+        Image.fromarray(noise).save(tmp_path / name)
+        whole = (tmp_path / name).read_bytes()
+        (tmp_path / f"cut-{name}").write_bytes(whole[: len(whole) // 2])
+        with (
+            Image.open(tmp_path / f"cut-{name}") as cut,
+            pytest.raises(SceneError, match="the picture cannot be read: "),
+        ):
+            open_scene(cut)
+    closed = Image.open(tmp_path / "a.png")
+    closed.close()
+    with pytest.raises(SceneError, match="the picture cannot be read: .*; give it open and whole"):
+        open_scene(closed)

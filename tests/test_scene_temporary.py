@@ -71,6 +71,15 @@ def test_what_came_from_elsewhere_never_points_to_files_here(tmp_path, folder, a
         as_scene(vrt.encode(), Rendering(allow_vrt=allow_vrt))
 
 
+@pytest.mark.parametrize(
+    "text", ["<GDAL_WMS></GDAL_WMS>", '<!DOCTYPE x><VRTDataset rasterXSize="4" rasterYSize="4"/>']
+)
+def test_no_advice_is_given_that_would_not_help(folder, text):
+    with pytest.raises(SceneError, match="^bytes is .*; save it as a file first$") as caught:
+        as_scene(text.encode())
+    assert "allow_vrt" not in str(caught.value)
+
+
 def test_no_room_for_a_temporary_file_is_said(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     with pytest.raises(SceneError, match="bytes needs a temporary file, which fails: No such file"):

@@ -123,9 +123,26 @@ def test_settings_of_a_run_become_a_pipeline(tmp_path, model):
     assert load_options(file) == Options.from_mapping({"model": model, "threshold": 0.25, "batch": 4})
 
 
-def test_thresholds_by_class_have_no_words_in_a_pipeline():
-    with pytest.raises(OptionError, match="one `threshold` for all classes; give one number"):
-        pipeline_yaml(Options.from_mapping({"threshold": {"car": 0.4}}).as_dict())
+def test_thresholds_by_class_name_have_no_words_in_a_pipeline():
+    with pytest.raises(OptionError, match="`threshold` names 'car'; give ids, or one number"):
+        pipeline_yaml(Options.from_mapping({"threshold": {"all": 0.5, "car": 0.4}}).as_dict())
+    with pytest.raises(OptionError, match="has 0.5 for classes that `threshold` does not name"):
+        pipeline_yaml(Options.from_mapping({"threshold": {"all": 0.2, "0": 0.4}}).as_dict())
+
+
+def test_thresholds_by_class_id_are_written_as_they_are_read(tmp_path):
+    options = Options.from_mapping(settings(module(threshold={0: 0.45, 2: 1})))
+    file = tmp_path / "p.yaml"
+    file.write_text(pipeline_yaml(options.as_dict()))
+    written = yaml.safe_load(file.read_text())["SubModules"]["SmallObjectDetection"]["threshold"]
+    assert written == {0: 0.45, 2: 1.0}
+    assert load_options(file) == options
+
+
+@pytest.mark.parametrize("given", ["x.yaml", [], 3])
+def test_what_holds_no_keys_is_refused(given):
+    with pytest.raises(OptionError, match="a.yaml must hold keys and values"):
+        settings(given)
 
 
 def test_another_pipelines_name_is_refused():

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
-from sodslice.cli._shared import GroupedCommand, GroupedOption, set_up_logging, typing_errors, verbosity_flags
+from sodslice.cli._shared import (
+    GroupedCommand,
+    GroupedOption,
+    in_flags,
+    set_up_logging,
+    typing_errors,
+    verbosity_flags,
+)
+from sodslice.errors import SceneError
+
+if TYPE_CHECKING:
+    from sodslice.integrations.paddlex import DetResult
 
 DEFAULT_FOLDER = "output"
 
@@ -81,8 +92,22 @@ def command(pipeline: str | None, given: str | None, **flags: Any) -> None:
     with create_pipeline(pipeline, device=flags["device"]) as ready:
         with typing_errors():
             results = ready.predict(given, threshold, save_path=flags["save_path"], slice=not flags["whole"])
-        for result in results:
-            click.echo(str(result.json))
+        bad = _echo_all(results)
+    if bad:
+        raise SystemExit(1)
+
+
+def _echo_all(results: Iterator[DetResult]) -> int:
+    """Print each result; returns how many images had none, each with its error on stderr."""
+    bad = 0
+    while True:
+        try:
+            click.echo(str(next(results).json))
+        except StopIteration:
+            return bad
+        except SceneError as error:
+            click.echo(f"error: {in_flags(str(error))}", err=True)
+            bad += 1
 
 
 def _threshold(text: str | None) -> Any:
@@ -109,7 +134,9 @@ def _write_config(name: str, path: str) -> Path:
     if target.suffix.lower() not in YAML_SUFFIXES:
         target /= f"{name}.yaml"
     content = pipeline_yaml().encode()
-    if target.exists() and target.read_bytes() != content:
+    if target.is_dir():
+        raise OutputError(f"{target} is a folder; give another `config_save_path`")
+    if target.is_file() and target.read_bytes() != content:
         raise OutputError(
             f"{target} is here already and differs; move it away, or give another `config_save_path`"
         )

@@ -64,6 +64,24 @@ def scene_of_picture(picture: Image) -> ArrayScene:
     """A scene of an image of Pillow, its pixels as they are: nothing is turned by EXIF.
 
     Raises:
+        SceneError: its levels are not of 8 bits, or it was closed, or its file is cut short.
+    """
+    try:
+        pixels = _pixels_of(picture)
+    except SceneError:
+        raise
+    except (OSError, ValueError, SyntaxError, AttributeError) as error:  # as Pillow's decoders do
+        words = " ".join(str(error).split())
+        raise SceneError(
+            f"the picture cannot be read: {words}; give it open and whole, or give its file"
+        ) from None
+    return scene_of_array(pixels, name="picture")
+
+
+def _pixels_of(picture: Image) -> npt.NDArray[Any]:
+    """Pixels of 8 bits as `scene_of_array` takes them.
+
+    Raises:
         SceneError: its levels are not of 8 bits.
     """
     mode = picture.mode
@@ -77,7 +95,7 @@ def scene_of_picture(picture: Image) -> ArrayScene:
         )
     elif "transparency" in picture.info:
         picture = picture.convert("RGBA")
-    return scene_of_array(np.asarray(picture), name="picture")
+    return np.asarray(picture)
 
 
 def _levels(pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

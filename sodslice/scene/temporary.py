@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import weakref
@@ -15,6 +16,9 @@ from sodslice.scene.base import Pixels, Valid
 from sodslice.scene.raster import RasterScene
 from sodslice.scene.rendering import Rendering
 from sodslice.scene.stretch import FittedStretch
+
+TRUST = re.compile("(look at it and )?give `allow_vrt` if you trust it")
+"""Advice for files, which does not help here."""
 
 
 class TemporaryScene(RasterScene):
@@ -63,7 +67,8 @@ class TemporaryScene(RasterScene):
         try:
             yield
         except SceneError as error:
-            raise SceneError(str(error).replace(str(self.file), self._shown)) from None
+            named = str(error).replace(str(self.file), self._shown)
+            raise SceneError(TRUST.sub("save it as a file first", named)) from None
 
 
 def temporary_scene(

@@ -33,7 +33,7 @@ pipeline_name: {pipeline}
 SubModules:
   {module}:
     module_name: {pipeline}
-    # a name that sodslice models lists; the folder below goes before it
+    # a name that sodslice models lists; the folder below goes before it; PaddleX knows only PP-YOLOE's
     model_name: {model_name}
     # an exported model: inference.yml with inference.json or inference.pdmodel
     model_dir: {model_dir}
@@ -74,6 +74,10 @@ def pipeline_settings(values: Mapping[str, Any], *, where: str) -> dict[str, Any
     Raises:
         OptionError: it is another pipeline, or has a key that cannot be followed.
     """
+    if not isinstance(values, Mapping):
+        raise OptionError(
+            f"{where} must hold keys and values, as a pipeline's YAML does, got {type(values).__name__}"
+        )
     old = "Pipeline" in values
     _check_keys(values, OLD_TOP if old else TOP, where)
     head = _mapping(values, "Global", where) if old else values
@@ -99,7 +103,7 @@ def pipeline_yaml(settings: Mapping[str, Any] | None = None) -> str:
         settings: of a run, of which it has the model, batch and threshold; None for PaddleX's own values.
 
     Raises:
-        OptionError: there is a threshold for each class, which has no words in it.
+        OptionError: there are thresholds for names of classes, or others have another than PaddleX's.
     """
     from sodslice.models.store import MODELS
 
@@ -111,24 +115,36 @@ def pipeline_yaml(settings: Mapping[str, Any] | None = None) -> str:
         "model_name": model if model in MODELS else OFFICIAL_MODEL,
         "model_dir": None if model in MODELS else model,
         "batch_size": given.get("batch") or 1,
-        "threshold": _one_threshold(given.get("threshold")),
+        "threshold": _written_threshold(given.get("threshold")),
     }
     return TEMPLATE.format(**{name: _yaml(value) for name, value in values.items()})
 
 
-def _one_threshold(threshold: Any) -> float:
-    """The one threshold of a run's setting.
+def _written_threshold(threshold: Any) -> float | dict[int, float]:
+    """A run's setting in words of PaddleX: one number, or one for each class id.
 
     Raises:
-        OptionError: there are several.
+        OptionError: there are thresholds for names, or others have another than PaddleX's.
     """
     if threshold is None:
         return THRESHOLD
-    if isinstance(threshold, Mapping):
-        if set(threshold) != {"all"}:
-            raise OptionError("a pipeline of PaddleX has one `threshold` for all classes; give one number")
-        threshold = threshold["all"]
-    return float(threshold)
+    if not isinstance(threshold, Mapping):
+        return float(threshold)
+    by_class = {key: float(score) for key, score in threshold.items() if key != "all"}
+    if not by_class:
+        return float(threshold["all"])
+    named = [key for key in by_class if not (key.isascii() and key.isdecimal())]
+    if named:
+        raise OptionError(
+            f"a pipeline of PaddleX knows classes by their ids, and `threshold` names {named[0]!r}; "
+            "give ids, or one number"
+        )
+    if threshold.get("all") != THRESHOLD:
+        raise OptionError(
+            f"a pipeline of PaddleX has {THRESHOLD} for classes that `threshold` does not name; give "
+            f"`threshold=all={THRESHOLD}` beside the ids, or one number"
+        )
+    return {int(key): score for key, score in by_class.items()}
 
 
 def _yaml(value: Any) -> str:

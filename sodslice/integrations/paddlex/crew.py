@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from sodslice.errors import SceneError
 from sodslice.inference import ModelInfo, ModelSpec, ReadyDetector
 from sodslice.inference.engines import parse_devices
@@ -13,7 +11,8 @@ from sodslice.models import load_spec, resolve_model
 from sodslice.results import RunResult
 from sodslice.running import Events, Here, Processes, make_plan, run_plan
 from sodslice.running.shares import crew_of
-from sodslice.scene import SceneBase
+from sodslice.scene import RasterScene, SceneBase
+from sodslice.scene.temporary import TemporaryScene
 from sodslice.settings import Options
 
 
@@ -74,7 +73,7 @@ class Crew:
         if self._count == 1:
             seen = as_opencv_decodes(scene, options.rendering) if whole else scene
             return self._run(seen, options, Here(seen, self._detector(options)))
-        if not Path(scene.name).is_file():
+        if not isinstance(scene, RasterScene) or isinstance(scene, TemporaryScene):
             raise SceneError(
                 f"the image {scene.name} is in this process alone, and several devices and workers read "
                 "files; give one, or take one device"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,31 +32,69 @@ class Given(NamedTuple):
     path: str | None = None
 
 
-def given_images(given: Any) -> Iterator[Given]:
+class GivenImages(Iterator[Given]):
     """The images that are meant, in their order; those of a folder and below sorted by their paths.
+
+    After an error the next one is that of what was given next.
 
     Args:
         given: what PaddleX takes; bytes, an image of Pillow (RGB) or a `Scene` besides.
-
-    Raises:
-        SceneError: it is none of that, or a folder without images.
+        without: folder that is not searched: that of the results.
     """
-    if isinstance(given, (list, tuple)):
-        for one in given:
-            yield from given_images(one)
-    elif isinstance(given, dict):
-        yield from given_images(_value(given))
-    elif isinstance(given, (str, Path)):
-        yield from _named(given)
-    elif isinstance(given, np.ndarray):
-        yield Given(rgb_of(given))
-    elif isinstance(given, (*ENCODED, SceneBase, Scene)) or is_picture(given):
-        yield Given(given)
-    else:
+
+    def __init__(self, given: Any, *, without: Path | None = None) -> None:
+        self._without = without
+        self._waiting: list[Iterator[Any]] = [iter([given])]
+
+    def __next__(self) -> Given:
+        """The next image.
+
+        Raises:
+            SceneError: what comes next is none, or a folder without images.
+        """
+        while self._waiting:
+            for one in self._waiting[-1]:
+                if isinstance(one, Given):
+                    return one
+                self._waiting.append(iter(self._meant_by(one)))
+                break
+            else:
+                self._waiting.pop()
+        raise StopIteration
+
+    def _meant_by(self, given: Any) -> Iterable[Any]:
+        """One image, or several of what may be given.
+
+        Raises:
+            SceneError: it is none of that, or a folder without images.
+        """
+        if isinstance(given, (list, tuple)):
+            return given
+        if isinstance(given, dict):
+            return [_value(given)]
+        if isinstance(given, (str, Path)):
+            return self._named(given)
+        if isinstance(given, np.ndarray):
+            return [Given(rgb_of(given))]
+        if isinstance(given, (*ENCODED, SceneBase, Scene)) or is_picture(given):
+            return [Given(given)]
         raise SceneError(
             "an input must be a path, an address, a folder, an array (BGR), bytes, a list or dict of these, "
             f"got {type(given).__name__}"
         )
+
+    def _named(self, name: str | Path) -> Iterable[Given]:
+        """The image of a path or an address, or those of a folder."""
+        if not str(name).strip():
+            raise SceneError("the name of the input is empty; give a path, an address or a folder")
+        if is_address(name):
+            return [Given(name, shown_address(name))]
+        if not Path(name).is_dir():
+            return [Given(name, str(name))]
+        found = find_scenes(Path(name), without=self._without)
+        for note in found.notes:
+            log.warning("%s", note)
+        return [Given(path, str(path)) for path in found.scenes]
 
 
 def rgb_of(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -76,18 +114,3 @@ def _value(given: dict[str, Any]) -> Any:
         return next(iter(given.values()))
     found = ", ".join(map(str, given)) or "nothing"
     raise SceneError(f'a dict must hold one image, as {{"img": ...}} or {{"img_path": ...}}, got {found}')
-
-
-def _named(name: str | Path) -> Iterator[Given]:
-    """The image of a path or an address, or those of a folder."""
-    if not str(name).strip():
-        raise SceneError("the name of the input is empty; give a path, an address or a folder")
-    if is_address(name):
-        yield Given(name, shown_address(name))
-    elif not Path(name).is_dir():
-        yield Given(name, str(name))
-    else:
-        found = find_scenes(Path(name))
-        for note in found.notes:
-            log.warning("%s", note)
-        yield from (Given(path, str(path)) for path in found.scenes)

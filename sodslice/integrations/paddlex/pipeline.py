@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from sodslice.errors import OptionError
 from sodslice.integrations.paddlex.crew import Crew
-from sodslice.integrations.paddlex.inputs import Given, given_images
-from sodslice.integrations.paddlex.result import DetResult
+from sodslice.integrations.paddlex.inputs import Given, GivenImages
+from sodslice.integrations.paddlex.result import DetResult, check_folder
+from sodslice.jobs.names import free_name, short_stem
 from sodslice.scene import ScaleWish, SceneBase, as_scene, seen_size
 from sodslice.settings import Options, pipeline_settings, read_yaml
 from sodslice.settings.paddlex import PIPELINE, YAML_SUFFIXES, check_name, is_pipeline, threshold_setting
@@ -32,7 +33,7 @@ class SmallObjectDetectionPipeline:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._crew = Crew(options)
-        self._unnamed = 0
+        self._numbers = count(1)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -56,21 +57,26 @@ class SmallObjectDetectionPipeline:
             threshold: lowest score that is kept, or one for each class id, where others have 0.5; None for
                 that of the pipeline.
             batch_size: tiles per call of the model; None for that of the pipeline.
-            save_path: folder for the JSON and the picture of each result; None writes nothing.
+            save_path: folder for the JSON and the picture of each result, in which no images are looked for;
+                None writes nothing.
             slice: whether an image that is larger than a tile is cut into tiles; else it is resized to the
                 model's input as a whole, as PaddleX does.
 
-        Yields:
-            One result for each image, in the order given.
+        Returns:
+            One result for each image, in the order given, when its turn comes. After an error of one image
+            the next one can be asked for.
 
         Raises:
             OptionError: an argument is out of range, or names a class that the model does not know.
+            OutputError: `save_path` is a file, or called like one.
             SceneError: when its turn comes, an image that cannot be read.
         """
         wanted = {"threshold": threshold_setting(threshold), "batch": batch_size}
         options = self._options.replace({name: value for name, value in wanted.items() if value is not None})
         options.keeping.score_thresholds(self.class_names, self._crew.info.threshold)
-        return self._results(input, options, save_path, slicing=slice)
+        if save_path is not None:
+            check_folder(Path(save_path))
+        return _Results(self, input, options, save_path, slicing=slice)
 
     __call__ = predict
 
@@ -86,17 +92,20 @@ class SmallObjectDetectionPipeline:
     ) -> None:
         self.close()
 
-    def _results(
-        self, given: Any, options: Options, save_path: str | Path | None, *, slicing: bool
-    ) -> Iterator[DetResult]:
-        names = Counter[str]()
-        for image in given_images(given):
-            result = self._result(image, options, self._name(image, names), slicing=slicing)
-            if save_path is not None:
-                result.save_all(save_path)
-            yield result
+    def result_of(self, image: Given, options: Options, taken: set[str], *, slicing: bool) -> DetResult:
+        """The result of one image.
 
-    def _result(self, image: Given, options: Options, name: str, *, slicing: bool) -> DetResult:
+        Args:
+            image: to look at.
+            options: of the run.
+            taken: names that other results have; that of this one is added.
+            slicing: see `predict`.
+
+        Raises:
+            SceneError: the image cannot be read.
+        """
+        name = self._name(image, taken)
+        taken.add(name)
         scene = as_scene(image.source, options.rendering)
         try:
             whole = not slicing or self._fits(scene, options)
@@ -117,14 +126,46 @@ class SmallObjectDetectionPipeline:
         seen = _seen(scene, options)
         return seen[0] <= width and seen[1] <= height
 
-    def _name(self, image: Given, names: Counter[str]) -> str:
+    def _name(self, image: Given, taken: set[str]) -> str:
         """A name for the files of a result: that of the image; numbered where another image has had it."""
-        if image.path is None:
-            self._unnamed += 1
-            return f"image-{self._unnamed}"
-        stem = Path(image.path).stem or "image"
-        names[stem] += 1
-        return stem if names[stem] == 1 else f"{stem}-{names[stem]}"
+        if image.path is not None:
+            return free_name(short_stem(Path(image.path).stem) or "image", taken)
+        while (name := f"image-{next(self._numbers)}") in taken:
+            pass
+        return name
+
+
+class _Results(Iterator[DetResult]):
+    """Results, one when it is asked for; an error of one image does not end them, as it would a generator.
+
+    Args:
+        pipeline: that finds them.
+        given: images.
+        options: of the runs.
+        save_path: folder for the files of each; None writes none.
+        slicing: see `SmallObjectDetectionPipeline.predict`.
+    """
+
+    def __init__(
+        self,
+        pipeline: SmallObjectDetectionPipeline,
+        given: Any,
+        options: Options,
+        save_path: str | Path | None,
+        *,
+        slicing: bool,
+    ) -> None:
+        self._images = GivenImages(given, without=None if save_path is None else Path(save_path))
+        self._pipeline, self._options, self._slicing = pipeline, options, slicing
+        self._save_path = save_path
+        self._taken: set[str] = set()
+
+    def __next__(self) -> DetResult:
+        image = next(self._images)
+        result = self._pipeline.result_of(image, self._options, self._taken, slicing=self._slicing)
+        if self._save_path is not None:
+            result.save_all(self._save_path)
+        return result
 
 
 def create_pipeline(
