@@ -117,6 +117,10 @@ def test_detectors_that_cannot_share_stay_as_they_are(tmp_path):
     with ThreadPoolExecutor(7) as pool:
         found = list(pool.map(lambda _: pooled.detect(pixels)[0], range(20)))
     assert all(table == one.detect(pixels)[0] for table in found)
+    told = []
+    three.expect = lambda side, *, many: told.append((side, many))
+    pooled.expect((96, 96), many=True)
+    assert told == [((96, 96), True)]
     pooled.close()
     with pytest.raises(ModelError, match="closed"):
         three.detect(pixels)

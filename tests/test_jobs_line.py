@@ -68,7 +68,7 @@ def test_scenes_that_are_none_of_ours_are_passed_over():
     assert [one.name for one in found] == ["1.tif", "3.tif", "5.tif"]
 
 
-def test_scenes_that_others_are_at_are_tried_again_when_the_rest_is_done(monkeypatch):
+def test_scenes_that_others_are_at_are_tried_again_when_the_rest_is_done(monkeypatch, caplog):
     monkeypatch.setattr(line, "PAUSE_S", 0.02)
     tries = []
 
@@ -82,6 +82,7 @@ def test_scenes_that_others_are_at_are_tried_again_when_the_rest_is_done(monkeyp
     assert found == [f"{number}.tif" for number in range(1, 6)]
     assert tries.count(1) == 4
     assert tries[-1] == 1
+    assert caplog.messages == ["waiting for 1 scenes that others are at: another is at it"]
 
 
 @pytest.mark.parametrize("early", [False, True])

@@ -185,6 +185,17 @@ def test_the_log_is_one_line_of_json_an_event_with_its_time(folder, where):
     assert (end["done"], end["failed"], end["objects"], end["pixels"]) == (13, 1, 26, 13 * 160 * 160)
     last = [event for event in events if event["event"] == "progress"][-1]
     assert (last["settled"], last["scenes"]) == (COUNT, COUNT)
+    for words in (["-o", "-"], ["-o", "one.json"], ["-o", "one.json", "--dry-run"]):
+        one = subprocess.run(
+            [*SODSLICE, "run", "in/sub/x00.tif", "--model", "blobs", "--log-json", *words],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        last = json.loads(one.stderr.splitlines()[-1])
+        assert last["event"] == ("planned" if "--dry-run" in words else "done")
+        assert "--dry-run" in words or any('"progress"' in line for line in one.stderr.splitlines())
+    dry = run("-o", "other", "--log-json", "--dry-run", code=3)
+    assert json.loads(dry.stderr.splitlines()[-1])["event"] == "end"
+    assert dry.stdout == ""
     single = subprocess.run(
         [*SODSLICE, "run", "nowhere.tif", "--log-json"], capture_output=True, text=True, check=False
     )

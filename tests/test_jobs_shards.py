@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sodslice import make_plan, run_many
+from sodslice import BlobDetector, make_plan, run_many
 from sodslice.errors import OptionError, SodsliceError
 from sodslice.jobs import foresee, job_status, merge_shards, merging, work
 from sodslice.jobs.manifest import Entry, Manifest, entries_of, in_job_order
@@ -131,7 +132,9 @@ def test_parts_of_different_plans_are_not_put_together_and_hold_up_no_other_scen
     do(folder, tmp_path / "out", "2/2")
     do(folder / "large.tif", tmp_path / "out", "2/2", stretch="2,98")
     (missing,) = merge_shards(tmp_path / "out")
-    assert missing.startswith("large.tif.geojson, whose parts do not fit (parts 2 are of other settings than")
+    assert missing.startswith(
+        "large.tif.geojson, whose parts do not fit (some are of other settings than the"
+    )
     assert "large2.tif.geojson" in content(tmp_path / "out")
     assert len(list((tmp_path / "out").glob("*.raw"))) == 2
 
@@ -145,6 +148,88 @@ def test_settings_that_count_after_the_detection_are_those_of_the_last_run_of_al
         assert [one.status for one in outcomes] == ["part", "part"]
     assert merge_shards(tmp_path / "out") == []
     assert content(tmp_path / "out") == content(tmp_path / "whole")
+
+
+def test_of_several_ways_to_share_a_scene_out_the_last_counts(folder, tmp_path):
+    scene = folder / "large.tif"
+    do(scene, tmp_path / "whole", threshold=0.9)
+    for shards, threshold in ((2, 0.1), (3, 0.9)):
+        for number in range(1, shards + 1):
+            do(scene, tmp_path / "out", f"{number}/{shards}", threshold=threshold)
+        time.sleep(1.1)  # stores say when they were begun, in seconds
+    assert merge_shards(tmp_path / "out") == []
+    assert content(tmp_path / "out") == content(tmp_path / "whole")
+
+
+def test_parts_of_before_are_not_merged_over_a_newer_result(folder, tmp_path):
+    scene = folder / "large.tif"
+    for number in (1, 2):
+        do(scene, tmp_path / "out", f"{number}/2", threshold=0.1)
+    do(scene, tmp_path / "out", threshold=0.9)
+    newer = content(tmp_path / "out")
+    assert merge_shards(tmp_path / "out") == []
+    assert content(tmp_path / "out") == newer
+    assert newer["large.tif.geojson"]["run"]["options"]["threshold"] == {"all": 0.9}
+
+
+def test_shards_of_another_split_are_missed_no_more_and_those_of_this_one_are(folder, tmp_path):
+    (folder / "broken.tif").unlink()
+    do(folder, tmp_path / "out", "1/4")
+    for number in (1, 2):
+        do(folder, tmp_path / "out", f"{number}/2")
+    assert merge_shards(tmp_path / "out") == []
+    assert job_status(tmp_path / "out").complete
+    do(folder, tmp_path / "whole")
+    do(folder, tmp_path / "whole", "1/2", threshold=0.9)
+    assert "shards 2 of 2, which have not ended" in merge_shards(tmp_path / "whole")
+
+
+def test_scenes_of_which_nothing_can_be_kept_go_to_one_shard_whole(folder, tmp_path):
+    model = BlobDetector()
+    model.info = replace(model.info, sha256="")
+
+    def shard(number):
+        return list(
+            run_many(folder, model=model, options=OPTIONS, output=tmp_path / "out", shard=f"{number}/2")
+        )
+
+    outcomes = [*shard(1), *shard(2)]
+    assert sorted(one.name for one in outcomes) == sorted(entries_of(tmp_path / "out"))
+    assert [one.status for one in outcomes if one.name == "large.tif"] == ["done"]
+
+
+def test_a_scene_that_fails_fails_in_one_shard(folder, tmp_path):
+    outcomes = [one for number in (1, 2, 3) for one in do(folder, tmp_path / "out", f"{number}/3", gsd=1e-9)]
+    names = [one.name for one in outcomes]
+    assert len(names) == len(set(names)) == 7
+    assert {one.status for one in outcomes} == {"failed"}
+
+
+def test_addresses_of_other_shards_are_not_fetched(tmp_path, monkeypatch):
+    fetched = []
+    monkeypatch.setattr(work, "as_scene", lambda source, _: fetched.append(source) or pytest.fail("opened"))
+    address = "https://host.invalid/a.tif"
+    other = next(number for number in (1, 2) if not Shard(number, 2).holds("a.tif"))
+    assert list(run_many([address], model="blobs", output=tmp_path / "out", shard=f"{other}/2")) == []
+    assert fetched == []
+
+
+def test_a_part_is_no_result(folder, tmp_path):
+    (outcome,) = do(folder / "large.tif", tmp_path / "out", "1/2")
+    (again,) = do(folder / "large.tif", tmp_path / "out", "1/2")
+    for part in (outcome, again):
+        with pytest.raises(SodsliceError, match=r"a part of .*large\.tif is done; .*`merge_shards`"):
+            part.load()
+
+
+def test_a_part_that_was_cut_off_when_it_was_done_again_otherwise_is_not_done(folder, tmp_path):
+    scene = folder / "large.tif"
+    (outcome,) = do(scene, tmp_path / "out", "1/2")
+    options = OPTIONS | {"threshold": 0.9}
+    with FileStore(outcome.outputs[0], make_plan(scene, model="blobs", options=options).part(1, 2)):
+        pass  # which died before it came to its end
+    statuses = [do(scene, tmp_path / "out", "1/2", threshold=0.9)[0].status for _ in range(2)]
+    assert statuses == ["part", "skipped"]
 
 
 def interrupt(*_, **__):

@@ -150,3 +150,33 @@ def test_a_watcher_of_many_scenes_hears_one_count_and_each_note_once():
     assert heard == [(1, 10), (3, 15), (12, 15), "wide"]
     with pytest.raises(SodsliceError, match="asked"):
         second.cancelled()
+
+
+def test_pixels_are_counted_as_runs_see_them_where_nothing_is_fetched_for_that(tmp_path, monkeypatch):
+    from sodslice.jobs import many
+    from sodslice.jobs.listing import JobScene
+    from sodslice.scene import Rendering
+
+    write_raster(tmp_path / "a.tif", scene_with_blobs(80, 60, [(5, 5)]))
+    told, opened = [], []
+    as_scene = many.as_scene
+    monkeypatch.setattr(many, "as_scene", lambda *given: opened.append(given) or as_scene(*given))
+
+    class Counting(JobEvents):
+        def job(self, progress):
+            told.append(progress.pixels)
+
+    def count(*sources):
+        watcher = JobWatcher(Counting(), len(sources))
+        many._count_pixels([JobScene(source, "x") for source in sources], Rendering(), watcher)
+        return watcher
+
+    count(tmp_path / "a.tif", tmp_path / "none.tif")
+    assert told == [4800]
+    assert opened[0][1] == Rendering()
+    count(tmp_path / "a.tif", "https://host.invalid/b.tif")
+    assert len(opened) == 2
+    watcher = JobWatcher(Counting(), 1)
+    watcher.stop()
+    watcher.pixels(7)
+    assert told == [4800]

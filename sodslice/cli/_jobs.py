@@ -40,7 +40,7 @@ def run_job(scenes: Any, options: Options, how: How) -> int:
         for outcome in outcomes:
             totals.add(outcome)
             if outcome.failed and how.fail_fast:
-                outcomes.close()  # type: ignore[attr-defined]  # which ends what is under way
+                outcomes.close()  # which ends what is under way
                 totals.stopped = True
                 break
     totals.say(folder)
@@ -146,13 +146,10 @@ def _tell(outcome: Outcome, how: How) -> None:
 
 def _foresee(scenes: Any, options: Options, folder: Path, how: How) -> int:
     """Say what a job would do."""
-    from sodslice.jobs import foresee, list_scenes
+    from sodslice.jobs import JobEvents, foresee
 
-    for note in list_scenes(scenes, without=folder).notes:
-        click.echo(f"note: {in_flags(note)}", err=True)
-    counts = {"planned": 0, "skipped": 0, "failed": 0}
-    tiles = 0
-    for outcome in foresee(scenes, options=options, output=folder, shard=how.shard):
+    counts, tiles = {"planned": 0, "skipped": 0, "failed": 0}, 0
+    for outcome in foresee(scenes, options=options, output=folder, shard=how.shard, events=JobEvents()):
         counts[outcome.status] += 1
         tiles += outcome.tiles * (outcome.status == "planned")
         files = "".join(f" -> {path}" for path in outcome.outputs)
@@ -163,7 +160,9 @@ def _foresee(scenes: Any, options: Options, folder: Path, how: How) -> int:
         else:
             word = "skipped" if outcome.skipped else f"to do, {outcome.tiles} tiles"
             click.echo(f"{outcome.path}: {word}, {in_flags(outcome.why)}{files}")
-    if not how.log_json:
+    if how.log_json:
+        log_event("end", **counts, tiles=tiles)
+    else:
         click.echo(
             f"{counts['planned']} to do ({tiles} tiles), {counts['skipped']} done before, "
             f"{counts['failed']} cannot be done; nothing was run"

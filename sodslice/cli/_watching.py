@@ -71,17 +71,28 @@ def _json_events() -> JobEvents:
 
         def __init__(self) -> None:
             self._said = time.monotonic()
+            self._jobs = False
 
         def scene(self, path: Path, number: int, total: int | None) -> None:
             """See `JobEvents`."""
+            self._jobs = True
             log_event("scene", path=str(path), number=number, total=total)
 
         def job(self, progress: JobProgress) -> None:
             """See `JobEvents`."""
+            self._jobs = True
             last = progress.settled == progress.scenes
+            self._tell({k: v for k, v in vars(progress).items() if v is not None}, last=last)
+
+        def progress(self, done: int, total: int) -> None:
+            """See `Events`; of a job all images together are told."""
+            if not self._jobs:
+                self._tell({"tiles_done": done, "tiles": total}, last=done == total)
+
+        def _tell(self, facts: dict[str, Any], *, last: bool) -> None:
             if last or time.monotonic() - self._said > LOG_SECONDS:
                 self._said = time.monotonic()
-                log_event("progress", **{k: v for k, v in vars(progress).items() if v is not None})
+                log_event("progress", **facts)
 
     return Told()
 

@@ -164,7 +164,7 @@ def _run_one(scene: str, options: Options, how: How) -> int:
         try:
             files = _files(opened.name, how.outputs, on_map=opened.georef.meant_for_map)
             if how.dry_run:
-                return _say_plan(opened, options, files)
+                return _say_plan(opened, options, files, how)
             if files == [Path(STDIO)]:
                 return _to_stdout(opened, options, events, how)
             result = run(opened, options=options, output=files, events=events)
@@ -187,7 +187,7 @@ def _files(scene: str, outputs: tuple[str, ...], *, on_map: bool) -> list[Path]:
     return [Path(o) / name if Path(o).is_dir() or o.endswith(("/", "\\")) else Path(o) for o in outputs]
 
 
-def _say_plan(opened: Any, options: Options, files: list[Path]) -> int:
+def _say_plan(opened: Any, options: Options, files: list[Path], how: How) -> int:
     """What a run would do."""
     from sodslice.running import check_outputs, make_plan
 
@@ -196,6 +196,9 @@ def _say_plan(opened: Any, options: Options, files: list[Path]) -> int:
     check_outputs(real, plan, options)
     there = [str(path) for path in real if path.is_file()]
     why = f"{', '.join(there)} would be replaced" if there else "it is new"
+    if how.log_json:
+        log_event("planned", path=opened.name, tiles=len(plan), why=why)
+        return 0
     tiles = f"{len(plan)} tile{'' if len(plan) == 1 else 's'}"
     click.echo(f"{opened.name}: to do, {tiles}, {why} -> {', '.join(map(str, files))}")
     return 0
@@ -214,7 +217,9 @@ def _to_stdout(opened: Any, options: Options, events: Any, how: How) -> int:
     sys.stdout.flush()
     with copied_to(sys.stdout.buffer) as path:
         chosen.write(result, path)
-    if not how.quiet:
+    if how.log_json:
+        tell_result(result, "stdout", seconds_since_start(), how)
+    elif not how.quiet:
         click.echo(_summary(result, "stdout", seconds_since_start()), err=True)
     return SOME_FAILED if result.provenance.failed_tiles else 0
 

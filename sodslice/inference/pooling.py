@@ -13,6 +13,7 @@ import numpy as np
 from sodslice.inference.detector import (
     KEPT_FROM,
     ConcurrentDetector,
+    ExpectingDetector,
     FittedDetector,
     Look,
     ModelInfo,
@@ -96,6 +97,11 @@ class PooledDetector:
             with self._state:
                 self._state.wait_for(lambda: asked.answer.done() or not self._busy)
         return asked.answer.result()
+
+    def expect(self, side: tuple[int, int], *, many: bool) -> None:
+        """See `ExpectingDetector`."""
+        if isinstance(self._detector, ExpectingDetector):
+            self._detector.expect(side, many=many)
 
     def close(self) -> None:
         """Close the detector."""

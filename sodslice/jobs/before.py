@@ -11,7 +11,7 @@ from sodslice.errors import SodsliceError
 from sodslice.jobs.manifest import Entry
 from sodslice.results import RunResult, load_result
 from sodslice.running import RAW_SUFFIX, RunPlan
-from sodslice.running.finishing import facts_of, plan_of
+from sodslice.running.finishing import ends_of
 from sodslice.running.store import goes_on
 from sodslice.settings.work import Work
 
@@ -65,9 +65,10 @@ def part_before(path: Path, part: RunPlan, work: Work) -> Former:
     if not goes_on(path, part):
         return Former(fits=False, why="its part is of another plan, or the file has changed")
     try:
-        fits = facts_of(path) is not None and plan_of(path).sha256 == part.sha256
+        ends = ends_of(path)
     except SodsliceError as error:
         return Former(fits=False, why=str(error))
+    fits = ends.facts is not None and ends.plan.sha256 == part.sha256
     return Former(fits=fits, why=PART_DONE_BEFORE if fits else "it goes on where it ended")
 
 

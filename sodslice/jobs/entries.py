@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -65,14 +66,14 @@ def with_result(entry: Entry, result: RunResult, output: Path | None) -> Entry:
         output: its file.
     """
     counts, timings = result.provenance.counts, result.timings
-    values = {
-        "width": result.scene.width,
-        "height": result.scene.height,
-        "tiles": counts.tiles,
-        "failed_tiles": counts.failed,
-        "objects": len(result),
-        "classes": dict(Counter(result.labels).most_common()),
-        "plan": "" if timings is None else timings.plan,
-        "result_bytes": None if output is None else output.stat().st_size,
-    }
-    return Entry(**{**vars(entry), **values})
+    return replace(
+        entry,
+        width=result.scene.width,
+        height=result.scene.height,
+        tiles=counts.tiles,
+        failed_tiles=counts.failed,
+        objects=len(result),
+        classes=dict(Counter(result.labels).most_common()),
+        plan="" if timings is None else timings.plan,
+        result_bytes=None if output is None else output.stat().st_size,
+    )

@@ -88,7 +88,8 @@ class JobWatcher(JobEvents):
         """That all scenes have so many pixels."""
         with self._telling:
             self._settled = replace(self._settled, pixels=total)
-            self._tell_job()
+            if not self._stopped:
+                self._tell_job()
 
     def of_scene(self, number: int) -> SceneEvents:
         """Events of one of several scenes that are done side by side."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import time
 from collections import deque
@@ -16,6 +17,8 @@ from tempfile import TemporaryDirectory, gettempdir
 from sodslice.errors import HeldError, OutputError
 from sodslice.jobs.listing import JobScene
 from sodslice.jobs.outcomes import Outcome
+
+log = logging.getLogger(__name__)
 
 PAUSE_S = 0.5
 """Between two looks at scenes that another process is at."""
@@ -69,6 +72,8 @@ class _Line:
         self._under_way: dict[Future[Outcome | None], tuple[int, JobScene]] = {}
         self._held: deque[tuple[int, JobScene]] = deque()
         self._tried = 0.0
+        self._holder = ""
+        self._waiting_said = False
 
     def advance(self, at_once: int) -> bool:
         """Begin with scenes as there is room; False when all are done."""
@@ -84,14 +89,22 @@ class _Line:
     def arrived(self) -> Iterator[tuple[int, Outcome | None]]:
         """Numbers and outcomes of scenes that are done since, if only after a while."""
         if not self._under_way:
+            self._say_waiting()
             time.sleep(PAUSE_S / 4)
         done, _ = wait(self._under_way, PAUSE_S, FIRST_COMPLETED)
         for future in done:
             number, scene = self._under_way.pop(future)
             try:
                 yield number, future.result()
-            except HeldError:
+            except HeldError as error:
                 self._held.append((number, scene))
+                self._holder = str(error)
+
+    def _say_waiting(self) -> None:
+        """Say once that all that is left is in the hands of others."""
+        if self._held and not self._waiting_said:
+            self._waiting_said = True
+            log.warning("waiting for %d scenes that others are at: %s", len(self._held), self._holder)
 
     def _begin(self, number: int, scene: JobScene) -> None:
         self._under_way[self._pool.submit(self._do, number, scene)] = number, scene
@@ -103,6 +116,7 @@ class _Kept:
     def __init__(self) -> None:
         self._here: dict[int, Outcome | None] = {}
         self._away: dict[int, Path] = {}
+        self._results = 0
         self._folder: TemporaryDirectory[str] | None = None
 
     def __contains__(self, number: int) -> bool:
@@ -110,8 +124,9 @@ class _Kept:
 
     def put(self, number: int, outcome: Outcome | None) -> None:
         """Keep an outcome."""
-        held = sum(one is not None and one.result is not None for one in self._here.values())
-        if outcome is not None and outcome.result is not None and held >= HELD_RESULTS:
+        if outcome is not None and outcome.result is not None:
+            self._results += 1
+        if outcome is not None and outcome.result is not None and self._results > HELD_RESULTS:
             try:
                 path = self._place(number)
                 path.write_bytes(pickle.dumps(outcome.result, protocol=pickle.HIGHEST_PROTOCOL))
@@ -121,6 +136,7 @@ class _Kept:
                     "make room there, or set TMPDIR"
                 ) from None
             self._away[number], outcome = path, replace(outcome, result=None)
+            self._results -= 1
         self._here[number] = outcome
 
     def _place(self, number: int) -> Path:
@@ -132,6 +148,7 @@ class _Kept:
         """Give an outcome away."""
         outcome, path = self._here.pop(number), self._away.pop(number, None)
         if outcome is None or path is None:
+            self._results -= outcome is not None and outcome.result is not None
             return outcome
         result = pickle.loads(path.read_bytes())
         path.unlink()

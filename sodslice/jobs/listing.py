@@ -43,6 +43,11 @@ class JobScene:
     name: str
 
     @property
+    def is_local(self) -> bool:
+        """Whether opening it fetches nothing."""
+        return not (isinstance(self.source, (str, Path)) and is_address(self.source))
+
+    @property
     def path(self) -> Path:
         """Where it is; of an array or an address the name of its results."""
         if isinstance(self.source, (str, Path)):

@@ -112,11 +112,15 @@ class Manifest:
             file.write((b"\n" if torn else b"") + _line(entry))
 
     def begin(self, scenes: int | None) -> None:
-        """Say how large the job is.
+        """Say how large the job is; that it was shared out in other ways before counts no more.
 
         Raises:
             OutputError: the disk refuses.
         """
+        folder = self.path.parent
+        for extent in extents_of(folder).values():
+            if extent.of != self._shard.of:
+                _place_of(folder, Shard(extent.number, extent.of)).unlink(missing_ok=True)
         self._say(Extent(self._shard.number, self._shard.of, scenes))
 
     def settle(self, names: Sequence[str]) -> None:
@@ -138,7 +142,12 @@ class Manifest:
 
     def _say(self, extent: Extent) -> None:
         with _writing(self.path):
-            write_atomically(self.path.with_name(f".sodslice{self._shard.suffix}.json"), orjson.dumps(extent))
+            write_atomically(_place_of(self.path.parent, self._shard), orjson.dumps(extent))
+
+
+def _place_of(folder: Path, shard: Shard) -> Path:
+    """Where a shard says how large its job is."""
+    return folder / f".sodslice{shard.suffix}.json"
 
 
 def extents_of(folder: Path) -> dict[tuple[int, int], Extent]:

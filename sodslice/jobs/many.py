@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import count
 from pathlib import Path
 from threading import Thread
@@ -21,7 +21,7 @@ from sodslice.models import resolve_model
 from sodslice.place.georef import GeoRef
 from sodslice.results import check_output
 from sodslice.running.planning import ModelLike, OptionsLike, finishing_of
-from sodslice.scene import as_scene
+from sodslice.scene import Rendering, as_scene
 from sodslice.settings import Options, as_options
 
 SPARE = 1
@@ -39,7 +39,7 @@ def run_many(
     output: str | Path | None = None,
     shard: str | Shard | None = None,
     events: JobEvents | None = None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Find the objects in many scenes, with one model.
 
     Some scenes are under way at once: while the model looks at tiles of one, another is opened or written,
@@ -77,8 +77,9 @@ def run_many(
     watcher = JobWatcher(events or JobEvents(), listing.total)
     for note in listing.notes:
         watcher.note(note)
-    if (events or watcher).wants_pixels and not isinstance(listing.scenes, Iterator):
-        Thread(target=_count_pixels, args=(list(listing.scenes), watcher), daemon=True).start()
+    if events is not None and events.wants_pixels and listing.total is not None:
+        counted = (list(listing.scenes), task.settings.rendering, watcher)
+        Thread(target=_count_pixels, args=counted, daemon=True).start()
     yield from _outcomes(Job(task), listing, watcher, at_once=_at_once(task))
 
 
@@ -89,6 +90,7 @@ def foresee(
     options: OptionsLike | None = None,
     output: str | Path | None = None,
     shard: str | Shard | None = None,
+    events: JobEvents | None = None,
 ) -> Iterator[Outcome]:
     """What `run_many` would do with each scene, and why; nothing is done and nothing written.
 
@@ -100,6 +102,8 @@ def foresee(
     """
     folder = None if output is None else Path(output)
     task, listing = prepare(scenes, model, as_options(options), folder, Shard.read(shard))
+    for note in listing.notes:
+        (events or JobEvents()).note(note)
     job = Job(task)
     for scene in listing.scenes:
         outcome = job.foreseen(scene)
@@ -171,17 +175,21 @@ def _concurrent(detector: ReadyDetector | None) -> bool:
     return isinstance(detector, ConcurrentDetector) and detector.concurrent
 
 
-def _count_pixels(scenes: list[JobScene], watcher: JobWatcher) -> None:
-    """Find out how many pixels all scenes have together; those that cannot be opened have none."""
+def _count_pixels(scenes: list[JobScene], rendering: Rendering, watcher: JobWatcher) -> None:
+    """Find out how many pixels all scenes have together, unless some would have to be fetched for that.
+
+    Those that cannot be opened have none.
+    """
+    if not all(isinstance(scene.source, (str, Path)) and scene.is_local for scene in scenes):
+        return
     total = 0
     for scene in scenes:
         if watcher.cancelled():
             return
         try:
-            opened = as_scene(scene.source)
+            opened = as_scene(scene.source, rendering)
         except (SodsliceError, OSError, MemoryError):
             continue
         total += opened.width * opened.height
-        if opened is not scene.source:
-            opened.close()
+        opened.close()
     watcher.pixels(total)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sodslice.errors import SodsliceError
 from sodslice.results import RunResult, load_result
+from sodslice.running import RAW_SUFFIX
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Outcome:
         """The result, read from its file where the scene was skipped.
 
         Raises:
-            SodsliceError: the scene failed, or there is no file.
+            SodsliceError: the scene failed, is done in part only, or there is no file.
         """
         if self.result is not None:
             return self.result
@@ -65,4 +66,8 @@ class Outcome:
             raise self.error
         if not self.outputs:
             raise SodsliceError(f"the result of {self.path} is in no file")
+        if self.status == "part" or self.outputs[0].suffix == RAW_SUFFIX:
+            raise SodsliceError(
+                f"a part of {self.path} is done; put it together with those of other shards by `merge_shards`"
+            )
         return load_result(self.outputs[0])

@@ -66,13 +66,13 @@ class Shard:
         return lot % self.of == self.number - 1
 
     def part_of(self, plan: RunPlan, *, alone: bool) -> RunPlan | None:
-        """Its part of a scene that is shared out; None of one that is not.
+        """Its part of a scene that is shared out; None of one that is not, or that cannot be kept in parts.
 
         Args:
             plan: of the scene.
             alone: whether the user named it and no other.
         """
         least = 1 if alone else PART_TILES
-        if self.of == 1 or len(plan) < self.of * least:
+        if self.of == 1 or not plan.resumable or len(plan) < self.of * least:
             return None
         return plan.part(self.number, self.of)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sodslice.errors import SodsliceError
 from sodslice.jobs.manifest import MANIFEST, Entry, entries_of, extents_of, in_job_order, manifests_in
-from sodslice.jobs.merging import parts_in, parts_missing, shards_missing
+from sodslice.jobs.merging import parts_in, parts_missing, shards_missing, whole_scenes
 from sodslice.running.runs import JOURNAL_SUFFIX
 from sodslice.system.locks import try_lock
 
@@ -67,16 +67,14 @@ def job_status(folder: str | Path) -> JobStatus:
     if not (manifests or extents):
         raise SodsliceError(f"{where} holds no {MANIFEST} of a job, nor one of a shard; run one first")
     journals = sorted(where.rglob(f"*{JOURNAL_SUFFIX}"))
-    parts = (
-        path for shares in parts_in(where).values() for some in shares.values() for path in some.values()
-    )
+    scenes = parts_in(where)
+    parts = (part.path for shares in scenes.values() for some in shares.values() for part in some.values())
     held = [path for path in (*journals, *sorted(parts)) if _is_held(path)]
-    missing, unmerged = parts_missing(where)
     return JobStatus(
         tuple(in_job_order(entries_of(where).values())),
         max((extent.scenes for extent in extents.values() if extent.scenes is not None), default=None),
-        (*shards_missing(extents), *missing),
-        tuple(unmerged),
+        (*shards_missing(extents), *parts_missing(scenes)),
+        tuple(whole_scenes(scenes)),
         tuple(_named(path, where) for path in held),
         tuple(_named(path, where) for path in journals if path not in held),
         tuple(manifests),

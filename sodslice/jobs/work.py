@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import time
 from collections.abc import Callable
@@ -116,18 +117,20 @@ class Job:
     ) -> Outcome | None:
         """Open a scene, plan its run, and do something with both, if it belongs to this shard."""
         settings, shard, opened = self._task.settings, self._task.shard, None
+        ours = shard.holds(scene.name)
+        if not ours and not scene.is_local:
+            return None  # nothing is fetched to find out that it is none of ours
         try:
             opened = as_scene(scene.source, settings.rendering)
             opened_px(opened.width * opened.height)
             plan = plan_for(opened, self._task.spec, settings)
             part = shard.part_of(plan, alone=self._task.alone)
-            if part is None and not shard.holds(scene.name):
-                return None
-            return do(OpenScene(scene, opened, plan, part, self._output_of(scene, plan)))
+            ours = ours or part is not None
+            return do(OpenScene(scene, opened, plan, part, self._output_of(scene, plan))) if ours else None
         except (Cancelled, DeviceError, HeldError, ModelError):
             raise
         except (SodsliceError, OSError, MemoryError) as error:
-            return failure_of(scene, error) if shard.holds(scene.name) or opened is not None else None
+            return failure_of(scene, error) if ours else None
         finally:
             if opened is not None and opened is not scene.source:
                 opened.close()
@@ -180,6 +183,8 @@ class Job:
                 events=events,
                 keep_raw=settings.work.keep_raw,
             )
+        for part in one.output.parent.glob(f"{glob.escape(one.output.name)}.*-of-*{RAW_SUFFIX}"):
+            remove_unheld(part)  # of shards of before, which would be merged over the result
         return replace(one.outcome("done"), result=result)
 
     def _begins_anew(self, store: Path, plan: RunPlan, events: SceneEvents) -> bool:
@@ -232,8 +237,8 @@ class Job:
             return self._task.given
         with self._loading:
             if self._loaded is None:
-                ready = load_spec(replace(self._task.spec, streams=AT_ONCE))
-                self._loaded = ready if self._task.spec.batch == 1 else PooledDetector.of(ready)
+                streams = AT_ONCE if self._task.spec.batch == 1 else 1  # calls of many tiles go one by one
+                self._loaded = PooledDetector.of(load_spec(replace(self._task.spec, streams=streams)))
             return self._loaded
 
     def _note(self, outcome: Outcome, number: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -85,38 +85,42 @@ def _finished(plan: RunPlan, seen: Seen, objects: Objects, events: Events) -> Ru
     )
 
 
-def plan_of(store: str | Path) -> RunPlan:
-    """The plan, or the part of one, with which a store was written last.
+class Ends(NamedTuple):
+    """What a store says of the work that it holds.
+
+    Fields: `plan`, with which it was written last, whole or a part; `facts`, when that work was begun and how
+    long it took, None where it has not come to its end.
+    """
+
+    plan: RunPlan
+    facts: Mapping[str, Any] | None
+
+
+def ends_of(store: str | Path) -> Ends:
+    """What a store holds; it is read once, to its end.
 
     Raises:
         StoreError: it is no store, or holds no plan.
     """
-    content = None
+    content, facts = None, None
     for record, _ in read_records(Path(store)):
-        content = record.content if record.kind == b"PLAN" else content
-    if content is not None:
-        return RunPlan.from_plain(content, source=str(store))
-    raise StoreError(
-        f"{store} is a raw store that was cut off in its first records; run the scene again, with `fresh`"
-    )
-
-
-def facts_of(store: str | Path) -> dict[str, Any] | None:
-    """When the work of a store was begun, and how long it took; None where it has not finished.
-
-    Raises:
-        StoreError: it is no store.
-    """
-    facts: dict[str, Any] | None = None
-    for record, _ in read_records(Path(store)):
-        if record.kind == b"LAST":
+        if record.kind == b"PLAN":
+            content, facts = record.content, None
+        elif record.kind == b"LAST":
             facts = record.content
-    return facts
+    if content is None:
+        raise StoreError(
+            f"{store} is a raw store that was cut off in its first records; run the scene again, with `fresh`"
+        )
+    return Ends(RunPlan.from_plain(content, source=str(store)), facts)
 
 
 def _first_tile(store: Path) -> int:
     """Where in the plan a store begins: neighbours that are joined one after the other leave little open."""
-    return plan_of(store).looked_at.span[0]
+    for record, _ in read_records(store):
+        if record.kind == b"PLAN":
+            return int(record.content["looked_at"]["span"][0])
+    return 0
 
 
 def _take_store(plan: RunPlan, path: Path, seen: Seen) -> None:

@@ -112,6 +112,7 @@ class Here:
         try:
             yield from self._looked(plan, scene, units, starting)
         finally:
+            self._wait()
             if scene is not self._given:
                 scene.close()
 

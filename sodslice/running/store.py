@@ -223,11 +223,13 @@ def goes_on(path: Path, plan: RunPlan) -> bool:
     """Whether a plan can go on with what a file holds: it holds nothing, or was begun with the same head."""
     if not path.is_file() or not path.stat().st_size:
         return True
-    head = orjson.loads(orjson.dumps(plan.head))
     try:
-        return all(record.content == head for record, _ in read_records(path) if record.kind == b"HEAD")
+        first, _ = next(read_records(path), (None, 0))
     except StoreError:
         return False
+    return (
+        first is not None and first.kind == b"HEAD" and first.content == orjson.loads(orjson.dumps(plan.head))
+    )
 
 
 def remove_unheld(path: Path) -> None:
