@@ -149,6 +149,10 @@ def test_a_mirror_may_be_a_folder_of_this_machine(kind, archive, tmp_path, monke
     [
         ("nowhere", "the mirror nowhere is neither a URL nor a folder of this machine"),
         ("ftp://example.org", r"begins with ftp://; models come from https:// or file:// URLs"),
+        (
+            "https://example.org/m?sig=secret",
+            "m has a query, which may be a key and which outputs would show",
+        ),
         ("https://me:secret@example.org", "the URL of example.org holds a user name or a password"),
         ("file://other/x", "names the machine other"),
     ],
@@ -497,6 +501,13 @@ def test_an_archive_of_this_machine_is_as_safe(cache, tmp_path):
         ("https://me:secret@example.org/m.tar", "holds a user name or a password, which outputs would show"),
         ("file://other/m.tar", "names the machine other; file:///... is one of this machine"),
         ("https://[::1/m.tar", "is no URL"),
+        ("https://[::1/m.tar?sig=secret", r"https://\[::1/m.tar is no URL; write https://host/name.tar"),
+        (
+            "https://example.org/m.tar?sig=secret",
+            "^https://example.org/m.tar has a query, which may be a key and which outputs would show; "
+            "download it by hand and give the file$",
+        ),
+        ("s3://b/m.tar?sig=secret", "begins with s3://"),
     ],
 )
 def test_a_word_that_leads_to_no_model_is_refused_in_one_line(word, words, tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,12 +22,14 @@ class Web:
         files: by path.
         answers: by path, one a request; the last one stays. Without any, the file is served.
         asked: the requests, each with the range that it wants.
+        flooded: bytes that floods sent.
     """
 
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     answers: dict[str, list[Answer]] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
+    flooded: int = 0
     closing: threading.Event = field(default_factory=threading.Event)
 
     def put(self, path: str, content: bytes, *answers: Answer) -> str:
@@ -143,6 +145,40 @@ def trickle(pieces: int, pause_s: float) -> Answer:
             time.sleep(pause_s)
 
     return answer
+
+
+def flood(code: int, **more: str) -> Answer:
+    """Bytes without an end."""
+
+    def answer(handler: Handler, _: bytes) -> None:
+        handler.head(code, None, **more)
+        handler.close_connection = True
+        with suppress(OSError):  # the client had enough
+            while not handler.web.closing.is_set():
+                handler.wfile.write(bytes(1 << 16))
+                handler.web.flooded += 1 << 16
+
+    return answer
+
+
+def trickle_head(pause_s: float) -> Answer:
+    """A head without an end, of which a line comes now and then."""
+
+    def answer(handler: Handler, _: bytes) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        handler.close_connection = True
+        with suppress(OSError):
+            while not handler.web.closing.wait(pause_s):
+                handler.wfile.write(b"X: y\r\n")
+                handler.wfile.flush()
+
+    return answer
+
+
+def mute(handler: Handler, _: bytes) -> None:
+    """Nothing, not even a head, until the server is closed."""
+    handler.web.closing.wait()
+    handler.close_connection = True
 
 
 def claim(length: int | None, **more: str) -> Answer:

@@ -100,7 +100,9 @@ def pull(
     """
     how = how or Pulling()
     if how.mirror and is_url(model):
-        raise ModelError(f"{model} is a URL, which says itself where it comes from; leave out `mirror`")
+        raise ModelError(
+            "the model is given by a URL, which says itself where it comes from; leave out `mirror`"
+        )
     place = place_for(model, weights=weights, mirror=how.mirror or os.environ.get(MIRROR, ""))
     with cache_refusals_said():
         if place.is_here and not how.again:  # also where nothing can be written

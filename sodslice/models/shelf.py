@@ -110,18 +110,24 @@ def local_path(url: str) -> Path | None:
     """The path that a `file://` URL stands for; None for URLs of the web.
 
     Raises:
-        ModelError: it is a URL of another kind, of another machine, or holds a password.
+        ModelError: it is a URL of another kind, of another machine, or holds a password or a query.
     """
+    shown = url.partition("?")[0]
     try:
         parts = urlsplit(url)
-    except ValueError as error:
-        raise ModelError(f"{url} is no URL: {error}") from None
+    except ValueError:
+        raise ModelError(f"{shown} is no URL; write https://host/name.tar") from None
     if parts.scheme not in SCHEMES:
-        raise ModelError(f"{url} begins with {parts.scheme}://; models come from https:// or file:// URLs")
+        raise ModelError(f"{shown} begins with {parts.scheme}://; models come from https:// or file:// URLs")
     if "@" in parts.netloc:
         raise ModelError(
             f"the URL of {parts.hostname} holds a user name or a password, which outputs would show; "
             "give a URL without"
+        )
+    if parts.query:
+        raise ModelError(
+            f"{shown} has a query, which may be a key and which outputs would show; "
+            "download it by hand and give the file"
         )
     if parts.scheme != "file":
         return None

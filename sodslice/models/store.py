@@ -172,7 +172,7 @@ def place_for(model: str, *, weights: bool = False, mirror: str = "") -> Place:
     """
     named = not is_url(model)
     if weights and not named:
-        raise ModelError(f"{model} is a URL, which says itself what it is; leave out `weights`")
+        raise ModelError("the model is given by a URL, which says itself what it is; leave out `weights`")
     word = f"{model.removesuffix(WEIGHTS_ENDING)}{WEIGHTS_ENDING}" if weights else model
     place = place_of(word, mirror=_url_of(mirror) if named else "")
     if place is None:

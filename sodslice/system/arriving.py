@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,9 @@ from typing import TYPE_CHECKING
 import orjson
 
 from sodslice.errors import FetchError
+from sodslice.system.clock import Clock
 from sodslice.system.files import write_atomically
+from sodslice.system.redirects import led
 
 if TYPE_CHECKING:
     import httpx
@@ -25,7 +26,6 @@ BUSY = (408, 425, 429, 500, 502, 503, 504)
 
 ABSENT = (404, 410)
 PARTIAL, BEYOND = 206, 416
-REDIRECTS = 5
 MEBIBYTE = 1 << 20
 
 
@@ -47,7 +47,7 @@ class Limits:
 
     Args:
         most_bytes: of the file.
-        seconds: for all of it; what has come until then is kept.
+        seconds: for all of it, with redirects, pauses and further tries; what has come until then is kept.
         silence_s: for a connection, and between two pieces.
         tries: in a row that bring nothing more.
         pause_s: before the second try; twice as much before each that follows.
@@ -77,16 +77,17 @@ class Arriving:
         url: where it comes from.
         path: where it comes to lie.
         limits: when to give up.
+        clock: runs for as long as they say.
         progress: is told of each piece.
     """
 
     url: str
     path: Path
     limits: Limits
+    clock: Clock
     progress: Progress
 
     def __post_init__(self) -> None:
-        self._deadline = time.monotonic() + self.limits.seconds
         self._validator, self._total = _noted(self.path, self.url)
 
     @property
@@ -99,6 +100,15 @@ class Arriving:
         if not self.done or not self._validator:
             return ""
         return f"; {self.done / MEBIBYTE:.1f} MiB of it are kept, and another try goes on from there"
+
+    def check_time(self) -> None:
+        """Give up when the time is over.
+
+        Raises:
+            FetchError: it is.
+        """
+        if self.clock.left <= 0:
+            raise FetchError(f"{self.url}: it took more than {self.limits.seconds:g} s{self.kept()}")
 
     def forget(self) -> None:
         """Start over."""
@@ -114,15 +124,22 @@ class Arriving:
         """
         if self._total is not None and self.done == self._total:
             return
+        self.check_time()
         done = self.done if self._validator else 0
-        asked = {"Range": f"bytes={done}-", "If-Range": self._validator} if done else {}
-        with _said(self.url, self.limits), client.stream("GET", self.url, headers=asked) as response:
+        with _said(self.url, self.limits), led(client, self._request(client, done), self.url) as response:
             self._check_answer(response)
             if response.status_code == PARTIAL:
                 self._check_part(response, done)
             else:
                 self._begin(response)
             self._take(response)
+
+    def _request(self, client: httpx.Client, done: int) -> httpx.Request:
+        """What asks for all that is behind so many bytes, and tells the clock of its connections."""
+        asked = {"Range": f"bytes={done}-", "If-Range": self._validator} if done else {}
+        longest = min(self.limits.silence_s, max(self.clock.left, 0.001))
+        watched = {"trace": self.clock.trace}
+        return client.build_request("GET", self.url, headers=asked, timeout=longest, extensions=watched)
 
     def _check_answer(self, response: httpx.Response) -> None:
         """Whether an answer brings the file.
@@ -187,10 +204,10 @@ class Arriving:
                 self._check_size(done)
                 file.write(piece)
                 self.progress(done, self._total)
-                if time.monotonic() > self._deadline:
-                    file.flush()
-                    took = f"it took more than {self.limits.seconds:g} s"
-                    raise FetchError(f"{self.url}: {took}{self.kept()}")
+                if self.clock.left <= 0:
+                    break
+        if done != self._total:
+            self.check_time()
         if self._total is not None and done != self._total:
             raise TryAgain(f"the file ended after {done} of {self._total} bytes")
 
@@ -216,9 +233,9 @@ def _noted(path: Path, url: str) -> tuple[str, int | None]:
     try:
         notes = orjson.loads(_notes(path).read_bytes())
         validator, total = str(notes["validator"]), int(notes["bytes"])
+        right = notes["url"] == url and path.is_file() and path.stat().st_size <= total
     except (OSError, ValueError, TypeError, LookupError):
         return "", None
-    right = notes["url"] == url and path.is_file() and path.stat().st_size <= total
     return (validator, total) if right and _can_be_sent(validator) else ("", None)
 
 
@@ -248,8 +265,6 @@ def _said(url: str, limits: Limits) -> Iterator[None]:
     except httpx.TimeoutException as error:
         what = "no connection" if isinstance(error, httpx.ConnectTimeout) else "nothing came"
         raise TryAgain(f"{what} for {limits.silence_s:g} s") from None
-    except httpx.TooManyRedirects:
-        raise FetchError(f"{url} leads to another place more than {REDIRECTS} times") from None
     except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
         raise FetchError(f"{url} cannot be fetched: {' '.join(str(error).split())}") from None
     except httpx.ConnectError as error:

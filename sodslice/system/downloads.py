@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sodslice.errors import FetchError
-from sodslice.system.arriving import REDIRECTS, USUAL, Arriving, Limits, Progress, TryAgain
+from sodslice.system.arriving import USUAL, Arriving, Limits, Progress, TryAgain
+from sodslice.system.clock import Clock
+from sodslice.system.redirects import check_leads
 from sodslice.system.version import __version__
 
 if TYPE_CHECKING:
@@ -37,8 +40,8 @@ def download(url: str, path: Path, *, limits: Limits = USUAL, progress: Progress
         FetchError: it cannot be had; the message says what was tried and how it ended.
         OSError: the disk refuses.
     """
-    arriving = Arriving(url, path, limits, progress or (lambda _done, _total: None))
-    with _client(limits) as client:
+    with Clock(limits.seconds) as clock, _client(url) as client:
+        arriving = Arriving(url, path, limits, clock, progress or (lambda _done, _total: None))
         _until_whole(arriving, client, limits)
     return path
 
@@ -54,6 +57,7 @@ def _until_whole(arriving: Arriving, client: httpx.Client, limits: Limits) -> No
         try:
             arriving.go_on(client)
         except TryAgain as failed:
+            arriving.check_time()
             grown, furthest = arriving.done > furthest, max(furthest, arriving.done)
             vain = 1 if grown else vain + 1
             pause = limits.pause_s if grown else pause
@@ -61,14 +65,17 @@ def _until_whole(arriving: Arriving, client: httpx.Client, limits: Limits) -> No
                 tried = f"tried {limits.tries} times" if limits.tries > 1 else "tried once"
                 raise FetchError(f"{arriving.url}: {tried}, {failed}{arriving.kept()}") from None
             log.info("%s: %s; trying again", arriving.url, failed)
-            time.sleep(min(max(pause, failed.pause_s), LONGEST_PAUSE_S))
+            time.sleep(min(max(pause, failed.pause_s), LONGEST_PAUSE_S, max(arriving.clock.left, 0)))
             pause *= 2
         else:
             return
 
 
-def _client(limits: Limits) -> httpx.Client:
-    """What asks servers, as the environment says.
+def _client(shown: str) -> httpx.Client:
+    """What asks servers, as the environment says; it follows no redirect by itself, and keeps no connection.
+
+    Args:
+        shown: what messages call the address.
 
     Raises:
         FetchError: what the environment says of proxies or certificates cannot be used.
@@ -77,27 +84,12 @@ def _client(limits: Limits) -> httpx.Client:
 
     try:
         return httpx.Client(
-            timeout=httpx.Timeout(limits.silence_s),
-            follow_redirects=True,
-            max_redirects=REDIRECTS,
+            limits=httpx.Limits(max_keepalive_connections=0),
             headers={"Accept-Encoding": "identity", "User-Agent": f"sodslice/{__version__}"},
-            event_hooks={"response": [_stay_encrypted]},
+            event_hooks={"response": [partial(check_leads, shown=shown)]},
         )
     except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
         raise FetchError(
             "the proxy or certificate settings of the environment cannot be used: "
             f"{' '.join(str(error).split())}; correct or unset them"
         ) from None
-
-
-def _stay_encrypted(response: httpx.Response) -> None:
-    """Refuse to be led from https to anything else.
-
-    Raises:
-        FetchError: that is where it leads.
-    """
-    asked = response.request.url
-    if asked.scheme == "https" and response.has_redirect_location:
-        target = asked.join(response.headers["location"])
-        if target.scheme != "https":
-            raise FetchError(f"{asked} leads to {target}, which is not encrypted; it is not followed")
