@@ -17,6 +17,7 @@ from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
 from sodslice.cli import COMMANDS, main
+from sodslice.settings import load_options
 from tests.command_line import sodslice
 from tests.rasters import scene_with_blobs, write_raster
 
@@ -259,6 +260,14 @@ def test_config_is_yaml_that_config_takes(scene, tmp_path):
     )
     again = sodslice("config", "--from", "a.json", cwd=tmp_path)
     assert yaml.safe_load(again.stdout)["model"] == "blobs"
+
+
+def test_config_has_a_threshold_for_each_of_many_classes(tmp_path):
+    by_class = {f"a class with the number {number}": number / 10 for number in range(10)}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"threshold": by_class}))
+    done = sodslice("config", "--from", "mine.yaml", cwd=tmp_path)
+    (tmp_path / "all.yaml").write_text(done.stdout)
+    assert load_options(tmp_path / "all.yaml") == load_options(tmp_path / "mine.yaml")
 
 
 def test_models_info_shows_the_licence_note(tmp_path):

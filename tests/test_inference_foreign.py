@@ -19,7 +19,7 @@ from sodslice.inference.foreign.layouts import DETR, ROWS, SIZED, V5, V8, recogn
 from sodslice.inference.foreign.letterbox import GREY, Letterbox
 from sodslice.inference.foreign.metadata import read_metadata
 from sodslice.inference.foreign.ports import read_ports
-from sodslice.models import load_spec, model_info
+from sodslice.models import load_spec, model_info, model_layout
 from tests.command_line import sodslice
 from tests.onnx_detectors import (
     COLOURS,
@@ -318,7 +318,8 @@ def test_names_that_are_none_are_refused_and_nothing_is_run(tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("key", "value", "wanted"),
     [
-        ("stride", "zero", "a number of pixels"),
+        ("stride", "zero", "a number of pixels, at most 256,"),
+        ("stride", "512", "a number of pixels, at most 256,"),
         ("imgsz", "[640]", "height and width in pixels"),
         ("conf", "25", "a share from 0 to 1"),
         ("args", "{'conf': 'high'}", "a share from 0 to 1"),
@@ -459,6 +460,20 @@ def test_inputs_that_cannot_be_fed_are_refused(tmp_path, images, others, words):
     path = write_ports(tmp_path / "a.onnx", [(1, 84, 8400)], named(80), images=images, others=more)
     with pytest.raises(SodsliceError, match=re.escape(words)):
         load_model(path)
+
+
+@pytest.mark.parametrize("layout", ["detr", "sized"])
+def test_a_size_of_the_metadata_that_no_model_has_is_refused(tmp_path, layout):
+    large = METADATA[layout] | {"imgsz": "[65536, 65536]"}
+    path = write_detector(tmp_path / "a.onnx", layout, sides=None, metadata=large)
+    with pytest.raises(SodsliceError, match="takes images of 65536 x 65536 pixels, more than any model"):
+        model_info(path)
+
+
+def test_what_was_recognised_is_told_without_a_look_at_other_models(tmp_path, monkeypatch):
+    assert model_layout(write_detector(tmp_path / "a.onnx", "v8")) == f"{V8.words}; float32"
+    monkeypatch.setattr("sodslice.models.loading.read_folder", None)
+    assert model_layout("vehicle-t") == ""
 
 
 @pytest.mark.parametrize("content", [b"", b"no graph", b"\x08\x01"])

@@ -17,6 +17,7 @@ from sodslice.errors import DeviceError, ModelError, OptionError, OutputError, S
 from sodslice.integrations.paddlex import DetResult, SmallObjectDetectionPipeline, create_pipeline
 from sodslice.integrations.paddlex.crew import Crew
 from sodslice.integrations.paddlex.inputs import GivenImages, rgb_of
+from sodslice.models import resolve_model
 from sodslice.settings import Options
 from tests.tiny_models import PERMUTE, export_bright_box
 
@@ -354,6 +355,20 @@ def test_a_batch_changes_no_result_and_loads_the_model_once(exported, tmp_path):
         list(ready.predict([str(tmp_path / "a.png")] * 2, batch_size=3))
         assert crew._detectors == first
         assert len(first) == 2
+
+
+def test_the_input_of_a_model_does_not_follow_from_the_first_image(exported, tmp_path, monkeypatch):
+    Image.fromarray(bright(500, 400)).save(tmp_path / "a.png")
+    sides = []
+
+    def seen(*words, tile):
+        sides.append(tile)
+        return resolve_model(*words, tile=tile)
+
+    monkeypatch.setattr("sodslice.integrations.paddlex.crew.resolve_model", seen)
+    with create_pipeline(config=blobs(model_dir=str(exported)), options={"tile": 64}) as ready:
+        list(ready.predict(str(tmp_path / "a.png"), batch_size=3, slice=False))
+    assert sides == [64, 64]
 
 
 def test_several_processes_share_files_and_refuse_what_is_in_memory(tmp_path):

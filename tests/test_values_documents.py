@@ -7,7 +7,7 @@ import json
 import pytest
 
 from sodslice.errors import DataError, SceneError
-from sodslice.values.documents import json_of, read_json, text_of, yaml_of
+from sodslice.values.documents import json_of, read_json, text_of, yaml_line, yaml_of
 
 TEXT = "name: Zürich 東京\n"
 SAVED = {
@@ -77,3 +77,8 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
         read_json(tmp_path, error=SceneError)
     with pytest.raises(DataError, match="is not JSON"):
         read_json("a\0b.json")
+
+
+def test_a_value_is_one_line_of_yaml_however_long():
+    value = {f"class number {number}": number / 1000 for number in range(1000)}
+    assert yaml_of(f"a: {yaml_line(value)}\nb: {yaml_line(None)}\n".encode()) == {"a": value, "b": None}

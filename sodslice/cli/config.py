@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from sodslice.settings import Options, all_settings, load_options, options_schema, pipeline_yaml
+from sodslice.values.documents import yaml_line
 
 
 @click.command(name="config")
@@ -39,15 +38,8 @@ def command(source: str | None, *, schema: bool, paddlex: bool) -> None:
         if known.group != group:
             group = known.group
             click.echo(f"# --- {group} ---")
-        default = known.shown_default or _yaml(defaults[name])
+        default = known.shown_default or yaml_line(defaults[name])
         click.echo(f"# {known.help} Default: {default}.")
         if known.kind.choices:
             click.echo(f"# One of: {', '.join(known.kind.choices)}.")
-        click.echo(f"{name}: {_yaml(values[name])}\n")
-
-
-def _yaml(value: Any) -> str:
-    """A value on one line of YAML."""
-    import yaml
-
-    return str(yaml.safe_dump(value, default_flow_style=True)).splitlines()[0]
+        click.echo(f"{name}: {yaml_line(values[name])}\n")

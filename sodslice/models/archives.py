@@ -23,7 +23,6 @@ LONGEST_READ = 64 << 10
 MOST_REMARKS = 100
 """Facts about a file that stand in front of it; each file gets a copy of those about all."""
 
-_PIECE = LONGEST_READ
 _DAMAGES = (tarfile.TarError, ValueError, OverflowError, RecursionError, LookupError)
 """What the tarfile module raises on headers that are none."""
 
@@ -167,7 +166,7 @@ def _take_out(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None
     left = member.size
     with path.open("xb") as file:
         while left:
-            piece = source.read(min(left, _PIECE))
+            piece = source.read(min(left, LONGEST_READ))
             if not piece:
                 raise ValueError(f"it ends within {member.name!r}")
             file.write(piece)

@@ -164,8 +164,8 @@ def model_layout(name_or_path: str | Path) -> str:
     word = str(name_or_path)
     if word not in MODELS and word in DETECTORS:
         return ""
-    files = _files(files_of(word))
-    return files.layout if isinstance(files, OnnxFile) else ""
+    path = files_of(word)
+    return read_onnx_file(path).layout if path.suffix == ONNX_SUFFIX and path.is_file() else ""
 
 
 def _files(path: Path) -> ModelFolder | OnnxFile | None:

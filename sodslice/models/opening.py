@@ -44,7 +44,7 @@ class Opening:
     @property
     def streams(self) -> int:
         """Tiles that go through the graph at once."""
-        return min(self.spec.streams, _threads(self.spec)) if self.engine.has_streams else 1
+        return _streams(self.spec, self.engine)
 
     def request(self, graph: Path, *, batch: int, probed: bool = True) -> Request:
         """What is asked of the engine.
@@ -138,8 +138,7 @@ def open_onnx_file(file: OnnxFile, spec: ModelSpec) -> ExportedDetector:
     """
     engine, backend = split_word(spec.engine)
     device = engine.pick(parse_device(spec.device))
-    threads, batch = _threads(spec), spec.batch or 1
-    streams = min(spec.streams, threads) if engine.has_streams else 1
+    threads, streams, batch = _threads(spec), _streams(spec, engine), spec.batch or 1
     height, width = file.info.input_size or (PROBE_SIDE, PROBE_SIDE)
     feeds, place = file.feeds(np.zeros((batch, height, width, 3), np.uint8))
     session = engine.load(
@@ -156,6 +155,11 @@ def open_onnx_file(file: OnnxFile, spec: ModelSpec) -> ExportedDetector:
     if not spec.batch:
         detector.fit_batch(file.info.input_size or (FITTING_SIDE, FITTING_SIDE))
     return detector
+
+
+def _streams(spec: ModelSpec, engine: Engine) -> int:
+    """Tiles that go through the graph at once."""
+    return min(spec.streams, _threads(spec)) if engine.has_streams else 1
 
 
 def _threads(spec: ModelSpec) -> int:

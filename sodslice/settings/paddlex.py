@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from sodslice.errors import OptionError, did_you_mean
+from sodslice.values.documents import yaml_line
 
 PIPELINE = "small_object_detection"
 MODULE = "SmallObjectDetection"
@@ -117,7 +118,7 @@ def pipeline_yaml(settings: Mapping[str, Any] | None = None) -> str:
         "batch_size": given.get("batch") or 1,
         "threshold": _written_threshold(given.get("threshold")),
     }
-    return TEMPLATE.format(**{name: _yaml(value) for name, value in values.items()})
+    return TEMPLATE.format(**{name: yaml_line(value) for name, value in values.items()})
 
 
 def _written_threshold(threshold: Any) -> float | dict[int, float]:
@@ -145,13 +146,6 @@ def _written_threshold(threshold: Any) -> float | dict[int, float]:
             f"`threshold=all={THRESHOLD}` beside the ids, or one number"
         )
     return {int(key): score for key, score in by_class.items()}
-
-
-def _yaml(value: Any) -> str:
-    """A value on one line of YAML."""
-    import yaml
-
-    return str(yaml.safe_dump(value, default_flow_style=True, width=10**6)).splitlines()[0]
 
 
 def _settings(module: Mapping[str, Any]) -> dict[str, Any]:

@@ -67,6 +67,13 @@ def yaml_of(content: bytes) -> Any:
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
 
 
+def yaml_line(value: Any) -> str:
+    """A plain value on one line of YAML, however long."""
+    import yaml
+
+    return str(yaml.safe_dump(value, default_flow_style=True, width=float("inf"))).splitlines()[0]
+
+
 def read_json(path: str | Path, *, error: type[SodsliceError] = DataError) -> Any:
     """What a JSON file holds.
 

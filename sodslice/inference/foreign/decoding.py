@@ -40,7 +40,7 @@ def read_answers(
         ModelError: the outputs are not those of the layout, or a number is none that can be.
     """
     key = recognised.layout.key
-    given = [outputs[place] for place in recognised.outputs]
+    given = [outputs[at] for at in recognised.outputs]
     try:
         boxes, scores, labels = _READERS[key](given, len(info.class_names))
     except (ValueError, IndexError):

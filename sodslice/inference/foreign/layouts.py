@@ -183,6 +183,14 @@ class _File:
             raise self.error("takes images of one fixed side only; export it with both sides fixed or free")
         if height is None or width is None:
             return None
+        return self._bounded(height, width)
+
+    def _bounded(self, height: int, width: int) -> tuple[int, int]:
+        """A size, if it is one that a model can have.
+
+        Raises:
+            ModelError: it is larger.
+        """
         if max(height, width) > LONGEST_SIDE or height * width > LARGEST_AREA:
             raise self.error(
                 f"takes images of {height} x {width} pixels, more than any model; export it again"
@@ -194,7 +202,7 @@ class _File:
         size = size or self.metadata.sides
         if size is None:
             raise self.error("does not say the size that it works at; export it with a fixed size")
-        return size
+        return self._bounded(*size)
 
     def _sized_outputs(self) -> tuple[tuple[int, ...], int | None]:
         """Places of boxes, scores and, where there are such, labels; and how many boxes there are.

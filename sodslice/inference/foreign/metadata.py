@@ -26,7 +26,7 @@ DETECTION = "detect"
 DETR = ("rtdetr", "rt-detr")
 FINISHED = "yolov10"
 """Whose boxes are final, though its exports did not say so at first."""
-STRIDE = 32
+STRIDE, LARGEST_STRIDE = 32, 256
 THRESHOLD = 0.25
 """What YOLOs and RT-DETRs are used with where nobody says otherwise."""
 
@@ -80,7 +80,7 @@ def read_metadata(given: Mapping[str, str], path: Path) -> Metadata:
         finished=_finished(said, arguments),
         detr=_detr(said),
         sides=_sides(said),
-        stride=said.whole("stride", STRIDE),
+        stride=_stride(said),
         threshold=said.share("conf", arguments, THRESHOLD) or THRESHOLD,
         iou=said.share("iou", arguments, None) or None,
         licence=said.text("license"),
@@ -112,17 +112,12 @@ class _Said:
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             return None
 
+    def given(self, name: str) -> bool:
+        return name in self._given
+
     def truth(self, name: str) -> bool | None:
         value = self.value(name)
         return value if isinstance(value, bool) else None
-
-    def whole(self, name: str, usual: int) -> int:
-        if name not in self._given:
-            return usual
-        value = self.value(name)
-        if not _is_side(value):
-            raise self.error(name, "a number of pixels")
-        return int(value)
 
     def share(self, name: str, arguments: Mapping[str, Any], usual: float | None) -> float | None:
         """A share of 1, said for itself or among the arguments of the export."""
@@ -181,6 +176,16 @@ def _sides(said: _Said) -> tuple[int, int] | None:
     if len(row) != 2 or not all(map(_is_side, row)):
         raise said.error("imgsz", "height and width in pixels")
     return row[0], row[1]
+
+
+def _stride(said: _Said) -> int:
+    """Pixels that sides are multiples of."""
+    if not said.given("stride"):
+        return STRIDE
+    value = said.value("stride")
+    if not _is_side(value) or value > LARGEST_STRIDE:
+        raise said.error("stride", f"a number of pixels, at most {LARGEST_STRIDE},")
+    return int(value)
 
 
 def _maker(given: Mapping[str, str]) -> str:

@@ -41,6 +41,7 @@ class Crew:
     """
 
     def __init__(self, options: Options) -> None:
+        self._side = options.coverage.longer_side
         self._specs: dict[int | None, ModelSpec] = {}
         self._spec = self._spec_for(options)
         self._detectors: dict[int | None, ReadyDetector] = {}
@@ -95,12 +96,10 @@ class Crew:
         return run_plan(plan, options, hands=hands, events=self._events)
 
     def _spec_for(self, options: Options) -> ModelSpec:
-        """The model for a number of tiles per call; its files are read once."""
+        """The model for a number of tiles per call, for the tiles of the pipeline whatever a scene gets."""
         batch = options.inference.batch
         if batch not in self._specs:
-            self._specs[batch] = resolve_model(
-                options.inference.model, options.inference, tile=options.coverage.longer_side
-            )
+            self._specs[batch] = resolve_model(options.inference.model, options.inference, tile=self._side)
         return self._specs[batch]
 
     def _detector(self, options: Options) -> ReadyDetector:
