@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -220,6 +223,17 @@ def test_there_is_no_bar_without_stderr(monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
     with progress_bar(quiet=False) as bar:
         assert bar is None
+
+
+def test_a_bar_of_bytes_counts_in_powers_of_two_and_knows_no_end_at_first(monkeypatch):
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", screen)
+    with progress_bar(quiet=False, title="some model", of_bytes=True) as bar:
+        bar(1 << 19, None)
+        time.sleep(0.15)
+        bar(1 << 20, 2 << 20)
+    assert re.search(r"some model: +50%.* 1\.00M/2\.00M ", screen.getvalue())
 
 
 def test_all_scenes_are_done_although_the_reader_went_away(tmp_path):

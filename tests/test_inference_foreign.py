@@ -18,7 +18,7 @@ from sodslice.inference.foreign.file import read_onnx_file
 from sodslice.inference.foreign.layouts import DETR, ROWS, SIZED, V5, V8, recognise
 from sodslice.inference.foreign.letterbox import GREY, Letterbox
 from sodslice.inference.foreign.metadata import read_metadata
-from sodslice.inference.foreign.ports import read_ports
+from sodslice.inference.graphs.ports import read_ports
 from sodslice.models import load_spec, model_info, model_layout
 from tests.command_line import sodslice
 from tests.onnx_detectors import (

@@ -267,16 +267,25 @@ def set_up_logging(*, verbose: bool, quiet: bool) -> None:
 
 
 @contextmanager
-def progress_bar(*, quiet: bool, unit: str = "tile") -> Iterator[Callable[[int, int], None] | None]:
-    """A function (done, total) that draws a bar on stderr; None where stderr is no terminal."""
+def progress_bar(
+    *, quiet: bool, unit: str = "tile", title: str | None = None, of_bytes: bool = False
+) -> Iterator[Callable[[int, int | None], None] | None]:
+    """A function (done, total or None) that draws a bar on stderr; None where stderr is no terminal."""
     if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from tqdm import tqdm
 
-    with tqdm(unit=unit, dynamic_ncols=True, leave=False) as bar:
+    with tqdm(
+        desc=title,
+        unit="B" if of_bytes else unit,
+        unit_scale=of_bytes,
+        unit_divisor=1024 if of_bytes else 1000,
+        dynamic_ncols=True,
+        leave=False,
+    ) as bar:
 
-        def show(done: int, total: int) -> None:
+        def show(done: int, total: int | None) -> None:
             bar.total = total
             bar.update(done - bar.n)
 

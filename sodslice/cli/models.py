@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sodslice.cli._shared import GroupedCommand, GroupedOption, set_up_logging, verbosity_flags
+from sodslice.cli._shared import GroupedCommand, GroupedOption, progress_bar, set_up_logging, verbosity_flags
 from sodslice.errors import ModelError
 
 if TYPE_CHECKING:
@@ -85,32 +82,13 @@ def pull(models: tuple[str, ...], *, weights: bool, verbose: bool, quiet: bool, 
 
     set_up_logging(verbose=verbose, quiet=quiet)
     for model in models:
-        with _bytes_bar(model, quiet=quiet) as progress:
+        with progress_bar(quiet=quiet, title=model, of_bytes=True) as progress:
             pulled = pull_model(model, weights=weights, how=Pulling(**how), progress=progress)
         if not quiet:
             notes = pulled.notes
             facts = [f"{notes.bytes / MEBIBYTE:.1f} MiB", f"sha256 {notes.sha256}", notes.tried]
             word = "fetched" if pulled.fresh else "is here already"
             click.echo(f"{notes.word} {word}: {', '.join(filter(None, facts))} -> {pulled.path}")
-
-
-@contextmanager
-def _bytes_bar(model: str, *, quiet: bool) -> Iterator[Callable[[int, int | None], None] | None]:
-    """What draws a bar of bytes on stderr; None where that is no terminal."""
-    if quiet or sys.stderr is None or not sys.stderr.isatty():
-        yield None
-        return
-    from tqdm import tqdm
-
-    with tqdm(
-        desc=model, unit="B", unit_scale=True, unit_divisor=1024, dynamic_ncols=True, leave=False
-    ) as bar:
-
-        def show(done: int, total: int | None) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield show
 
 
 @command.command(name="info")

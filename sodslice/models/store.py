@@ -103,7 +103,10 @@ def fetched_files(word: str) -> tuple[Path, ...]:
 
 
 def is_word(word: str) -> bool:
-    """Whether a word for a model is a name or a URL, which mean the same in every folder."""
+    """Whether a word for a model is a name or a URL.
+
+    These are kept as they are, not as paths; a folder called like a name serves where nothing was pulled.
+    """
     return word in MODELS or is_url(word) or place_of(word) is not None
 
 

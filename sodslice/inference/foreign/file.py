@@ -15,7 +15,7 @@ from sodslice.inference.foreign.decoding import read_answers
 from sodslice.inference.foreign.layouts import Recognised, recognise
 from sodslice.inference.foreign.letterbox import Letterbox, Place
 from sodslice.inference.foreign.metadata import read_metadata
-from sodslice.inference.foreign.ports import read_ports
+from sodslice.inference.graphs.ports import read_ports
 from sodslice.inference.limits import Columns, Suppression
 from sodslice.system.hashes import sha256_of
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sodslice.errors import ModelError
 from sodslice.inference.foreign.metadata import DETECTION, NAMES_SUFFIX, ULTRALYTICS, YOLOV5, Metadata
-from sodslice.inference.foreign.ports import Port, Ports
+from sodslice.inference.graphs.ports import Port, Ports
 
 STRIDES = (4, 8, 16, 32, 64, 128)
 """Of the maps that a YOLO looks for objects in."""
