@@ -15,7 +15,8 @@ from sodslice import SodsliceError, load_model, make_plan, run
 from sodslice.inference.detector import ThoroughDetector
 from sodslice.inference.foreign.decoding import read_answers
 from sodslice.inference.foreign.file import read_onnx_file
-from sodslice.inference.foreign.layouts import DETR, ROWS, SIZED, V5, V8, recognise
+from sodslice.inference.foreign.kinds import DETR, ROWS, SIZED, V5, V8
+from sodslice.inference.foreign.layouts import recognise
 from sodslice.inference.foreign.letterbox import GREY, Letterbox
 from sodslice.inference.foreign.metadata import read_metadata
 from sodslice.inference.graphs.ports import read_ports

@@ -40,3 +40,24 @@ def test_a_huge_sparse_scene_needs_hardly_more_than_a_small_one(tmp_path):
     small = peak_mb(sparse(tmp_path / "small.tif", 4_000))
     large = peak_mb(sparse(tmp_path / "large.tif", 60_000))
     assert large - small <= 150
+
+
+SIZES = """
+import random, sodslice, numpy as np
+from pathlib import Path
+sizes, detector = random.Random(3), sodslice.load_model("vehicle-t", device="cpu", threads=1)
+def resident(images):
+    for _ in range(images):
+        detector.detect(np.zeros((1, sizes.randrange(300, 900), sizes.randrange(300, 900), 3), np.uint8))
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 >> 20
+print(resident(60), resident(120))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from Linux's /proc")
+def test_images_of_ever_new_sizes_need_no_more_memory():
+    command = [sys.executable, "-c", SIZES]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    early, late = map(int, done.stdout.split())
+    assert late - early <= 60
