@@ -25,7 +25,7 @@ from tests.rasters import scene_with_blobs, write_raster
 
 ENTRY_POINTS = """
 [sodslice.formats]
-csv = stranger:CSV
+list = stranger:LIST
 
 [sodslice.engines]
 threshold = stranger:ENGINE
@@ -44,7 +44,7 @@ from sodslice.models import NamedDetector
 from sodslice.results import Format
 
 
-def write_csv(result, path):
+def write_list(result, path):
     with path.open("w") as file:
         file.write("label,score,x0,y0,x1,y1\\n")
         for label, score, box in zip(result.labels, result.detections.scores, result.detections.boxes):
@@ -52,10 +52,10 @@ def write_csv(result, path):
 
 
 def no_reason(georef, writing):
-    return "" if georef.placed else "CSV here wants a scene with a place; write .json instead"
+    return "" if georef.placed else "a list here wants a scene with a place; write .json instead"
 
 
-CSV = Format("csv", (".csv",), write=write_csv, why_not=no_reason)
+LIST = Format("list", (".list",), write=write_list, why_not=no_reason)
 
 
 class Session:
@@ -119,24 +119,24 @@ def sodslice(site: Path, *arguments: str, without: bool = False) -> subprocess.C
 
 
 def test_a_format_is_a_value_of_its_own_and_its_suffix_means_a_file_everywhere(stranger):
-    done = sodslice(stranger, "run", "a.tif", "--model", "blobs", "-o", "a.csv", "--keep-raw")
+    done = sodslice(stranger, "run", "a.tif", "--model", "blobs", "-o", "a.list", "--keep-raw")
     assert done.returncode == 0, done.stderr
     expected = "label,score,x0,y0,x1,y1\nblob,1.000,30,40,40,50\n"
-    assert (stranger.parent / "a.csv").read_text() == expected
-    merged = sodslice(stranger, "merge", "a.csv.raw", "-o", "b.csv")
+    assert (stranger.parent / "a.list").read_text() == expected
+    merged = sodslice(stranger, "merge", "a.list.raw", "-o", "b.list")
     assert merged.returncode == 0, merged.stderr
-    assert (stranger.parent / "b.csv").read_text() == expected
-    both = sodslice(stranger, "run", "a.tif", "a.tif", "--model", "blobs", "-o", "c.csv")
+    assert (stranger.parent / "b.list").read_text() == expected
+    both = sodslice(stranger, "run", "a.tif", "a.tif", "--model", "blobs", "-o", "c.list")
     assert both.returncode == 2
     assert "one folder for their results" in both.stderr
     unplaced = write_raster(
         stranger.parent / "u.tif", np.zeros((3, 50, 50), np.uint8), crs=None, transform=None
     )
-    refused = sodslice(stranger, "run", str(unplaced), "--model", "blobs", "-o", "u.csv")
+    refused = sodslice(stranger, "run", str(unplaced), "--model", "blobs", "-o", "u.list")
     assert refused.returncode == 1
-    assert "CSV here wants a scene with a place" in refused.stderr
-    alone = sodslice(stranger, "run", "a.tif", "-o", "a.csv", without=True)
-    assert "unknown suffix '.csv'" in alone.stderr
+    assert "a list here wants a scene with a place" in refused.stderr
+    alone = sodslice(stranger, "run", "a.tif", "-o", "a.list", without=True)
+    assert "unknown suffix '.list'" in alone.stderr
 
 
 def test_an_engine_runs_the_graphs_that_it_says_it_can(stranger):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from sodslice import run_many
@@ -53,11 +54,14 @@ def test_geojson_holds_those_that_are_on_the_map_and_says_how_many_are_not(out, 
     assert combine(out, tmp_path / "all.geojson") == (3, 3, 1)
     table = own(tmp_path, "all.geojson")
     features = [
-        {**feature, "properties": {"image": own(out, name)["scene"]["path"], **feature["properties"]}}
-        for name in ("a.tif.geojson", "d.tif.geojson")
-        for feature in own(out, name)["features"]
+        feature for name in ("a.tif.geojson", "d.tif.geojson") for feature in own(out, name)["features"]
     ]
+    for number, feature in enumerate(features, start=1):
+        feature["properties"]["id"] = number
     assert table["features"] == features
+    assert [feature["properties"]["source"][-5:] for feature in features] == ["a.tif", "a.tif", "d.tif"]
+    parts = np.array([own(out, name)["bbox"] for name in ("a.tif.geojson", "d.tif.geojson")])
+    assert table["bbox"] == [*parts[:, :2].min(axis=0), *parts[:, 2:].max(axis=0)]
     assert table["type"] == "FeatureCollection"
     combine(out, tmp_path / "all.geojson")
     assert own(tmp_path, "all.geojson") == table
@@ -75,8 +79,8 @@ def test_pixels_and_degrees_do_not_mix(out, tmp_path):
 
 
 def test_what_is_no_table_or_no_job_is_refused(out, tmp_path):
-    with pytest.raises(OutputError, match=r"`combine=.*a\.csv` is no table .* one of \.json, \.geojson"):
-        combine(out, tmp_path / "a.csv")
+    with pytest.raises(OutputError, match=r"`combine=.*a\.txt` is no table .* one of \.json, \.geojson"):
+        combine(out, tmp_path / "a.txt")
     (tmp_path / "mine.json").write_text("{}")
     with pytest.raises(OutputError, match=r"mine\.json is here and is no table of a job"):
         combine(out, tmp_path / "mine.json")

@@ -144,7 +144,7 @@ def test_shards_are_run_and_merged_as_slurm_would(folder, where):
     assert merged.returncode == 3, merged.stderr
     assert content(where / "out") == content(where / "whole")
     table = json.loads((where / "all.geojson").read_text())
-    assert {feature["properties"]["image"] for feature in table["features"]} == {
+    assert {feature["properties"]["source"] for feature in table["features"]} == {
         entry["path"] for entry in entries(where / "whole") if entry["status"] == "done"
     }
     status = subprocess.run([*SODSLICE, "jobs", "status", "out"], capture_output=True, text=True, check=False)

@@ -14,9 +14,9 @@ from sodslice import GeoRef
 from sodslice.metrics.layer import envelopes
 from sodslice.place.edges import outlines
 from sodslice.place.footprints import Footprints, corner_extents, extent_of, footprints_of
-from sodslice.place.polygons import collection_head, footprint_polygons
 from sodslice.place.rings import parts_of
 from tests.test_place_ground import POLAR, at_pole, pole_of
+from tests.written import bounds, geometries
 
 DECIMALS = 8
 PLACES = {
@@ -70,7 +70,7 @@ def test_boxes_near_a_pole_are_polygons_that_other_readers_accept(crs, turn):
     places = footprints_of(georef, boxes)
     assert places.placed.all()
     for box, (name, geometry) in zip(
-        boxes, zip(PLACES, footprint_polygons(places, DECIMALS), strict=True), strict=True
+        boxes, zip(PLACES, geometries(places, DECIMALS), strict=True), strict=True
     ):
         check_valid(geometry)
         outline = georef.to_lonlat(outlines(box[None], 300)[0])
@@ -86,13 +86,13 @@ def test_boxes_near_a_pole_are_polygons_that_other_readers_accept(crs, turn):
 def test_a_box_over_the_pole_is_cut_at_the_antimeridian_and_taken_up_to_the_pole(crs):
     _, pole = pole_of(crs)
     places = footprints_of(at_pole(crs, 0), np.array([[30.0, 40, 70, 60]]))
-    (geometry,) = footprint_polygons(places, 7)
+    (geometry,) = geometries(places, 7)
     assert geometry["type"] == "Polygon"
     (ring,) = geometry["coordinates"]
     assert [-180, pole] in ring
     assert [180, pole] in ring
     assert shape(geometry).contains(shapely.Point(0, pole * (1 - 1e-9)))
-    west, south, east, north = collection_head([places.extents], 7)["bbox"]
+    west, south, east, north = bounds([places.extents])
     assert (west, east) == (-180, 180)
     assert pole in (south, north)
 
@@ -101,7 +101,7 @@ def test_a_box_over_the_pole_is_cut_at_the_antimeridian_and_taken_up_to_the_pole
 def test_polygons_near_a_pole_lead_back_to_their_boxes(crs):
     georef = at_pole(crs, 0, turn=20)
     boxes = np.array(list(PLACES.values()), float)
-    shapes = np.array([shape(g) for g in footprint_polygons(footprints_of(georef, boxes), DECIMALS)], object)
+    shapes = np.array([shape(g) for g in geometries(footprints_of(georef, boxes), DECIMALS)], object)
     shorter = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, keepdims=True)
     assert (np.abs(envelopes(shapes, georef) - boxes) <= 0.015 + 2e-3 * shorter).all()
 
@@ -121,7 +121,7 @@ def test_gdal_writes_the_same_places(tmp_path):
         crs="EPSG:3031", driver="GeoJSON", layer_options={"RFC7946": "YES", "COORDINATE_PRECISION": "9"},
     )  # fmt: skip
     written = shapely.from_wkb(pyogrio.raw.read(path)[2])
-    for ours, theirs in zip(footprint_polygons(footprints_of(georef, boxes), 9), written, strict=True):
+    for ours, theirs in zip(geometries(footprints_of(georef, boxes), 9), written, strict=True):
         one, two = on_plane(ours, way), on_plane(shapely.geometry.mapping(theirs), way)
         assert one.symmetric_difference(two).area < 0.01 * two.area
 
@@ -143,7 +143,7 @@ def test_other_boxes_are_their_four_corners(georef):
         georef, np.concatenate([low, low + np.random.default_rng(1).uniform(2, 200, (500, 2))], axis=1)
     )
     assert not places.parts
-    assert all(len(g["coordinates"][0]) == 5 for g in footprint_polygons(places, 7))
+    assert all(len(g["coordinates"][0]) == 5 for g in geometries(places, 7))
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_other_boxes_are_their_four_corners(georef):
 def test_boxes_of_a_grid_round_the_earth_stay_whole(box):
     georef = GeoRef((0.25, 0, -0.125, 0, -0.25, 90.125), "EPSG:4326")
     places = footprints_of(georef, np.array([box], float))
-    (geometry,) = footprint_polygons(places, 7)
+    (geometry,) = geometries(places, 7)
     check_valid(geometry)
     width, top, bottom = (box[2] - box[0]) / 4, *np.clip(90.125 - np.array([box[1], box[3]]) / 4, -90, 90)
     assert shape(geometry).area == pytest.approx(width * (top - bottom), rel=1e-6)
@@ -163,13 +163,13 @@ def test_boxes_beyond_the_edge_of_the_earth_have_no_place():
     places = footprints_of(georef, np.array([[30.0, 40, 70, 60], [0, 0, 10, 10], [50, 10, 60, 20]]))
     assert places.placed.tolist() == [True, False, True]
     assert len(places.extents) == 2
-    first, second = footprint_polygons(places, 7)
+    first, second = geometries(places, 7)
     check_valid(first)
     check_valid(second)
     assert shape(first).contains(shapely.Point(-5, 0))
     nothing = footprints_of(georef, np.array([[0.0, 0, 10, 10]]))
-    assert footprint_polygons(nothing, 7) == []
-    assert collection_head([nothing.extents], 7) == {"type": "FeatureCollection"}
+    assert geometries(nothing, 7) == []
+    assert bounds([nothing.extents]) is None
 
 
 @settings(deadline=None, max_examples=200)
@@ -186,7 +186,7 @@ def test_whatever_the_box_its_polygon_is_valid(crs, box, turn, step, decimals):
     x, y, width, height = box
     georef = at_pole(crs, 0, step, turn=turn)
     places = footprints_of(georef, np.array([[x, y, x + width, y + height]]))
-    (geometry,) = footprint_polygons(places, decimals)
+    (geometry,) = geometries(places, decimals)
     polygon = shape(geometry)
     if min(width, height) * step > 0.1:
         check_valid(geometry)

@@ -15,10 +15,10 @@ from sodslice.metrics import read_results, read_truth
 from sodslice.metrics.reading import read_region
 from sodslice.place.areas import read_area
 from sodslice.place.edges import corners
-from sodslice.place.footprints import corner_extents
+from sodslice.place.footprints import Footprints, corner_extents
 from sodslice.place.geojson import read_features
-from sodslice.place.polygons import collection_head, corner_polygons, polygon_features
 from tests.broken_documents import refusals
+from tests.written import bounds, geometries
 
 RING = [[9, 47], [9.1, 47], [9.1, 47.1], [9, 47.1], [9, 47]]
 POLYGON = {"type": "Polygon", "coordinates": [RING]}
@@ -216,10 +216,8 @@ def test_written_boxes_are_closed_counter_clockwise_and_read_back(boxes, mirrore
     places = corners(table)
     places[..., 0] = np.mod(places[..., 0] + 180, 360) - 180
     places = places[:, ::-1] if mirrored else places
-    document = collection(
-        *polygon_features(corner_polygons(places, 7), [{"row": i} for i in range(len(table))])
-    )
-    shapes = read_features(json.loads(json.dumps(document)), "a.geojson").polygons()
+    written = geometries(Footprints(places), 7)
+    shapes = read_features(collection(*map(feature, written)), "a.geojson").polygons()
     for shape, box in zip(shapes, table, strict=True):
         for part in shapely.get_parts(shape):
             assert part.exterior.is_ccw
@@ -232,10 +230,10 @@ def test_written_boxes_are_closed_counter_clockwise_and_read_back(boxes, mirrore
 def test_bounds_do_not_depend_on_the_pieces(boxes, size):
     places = corners(np.array([[x, y, x + width, y + height] for x, y, width, height in boxes]))
     places[..., 0] = np.mod(places[..., 0] + 180, 360) - 180
-    whole = collection_head([corner_extents(places)], 7)
+    whole = bounds([corner_extents(places)])
     parts = [corner_extents(places[i : i + size]) for i in range(0, len(places), size)]
-    assert collection_head(parts, 7) == whole
-    west, south, east, north = whole["bbox"]
+    assert bounds(parts) == whole
+    west, south, east, north = whole
     middle = np.mod((west + (east if east >= west else east + 360)) / 2 + 180, 360) - 180
     width = east - west if east >= west else east + 360 - west
     near = 1e-6 + width / 2
@@ -247,13 +245,13 @@ def test_bounds_do_not_depend_on_the_pieces(boxes, size):
 
 def test_bounds_hold_boxes_over_greenwich_and_over_the_antimeridian():
     greenwich, antimeridian = [-5.0, 1, 5, 2], [178.0, 3, -178, 4]
-    assert collection_head([np.array([greenwich])], 7)["bbox"] == greenwich
-    assert collection_head([np.array([antimeridian])], 7)["bbox"] == antimeridian
-    assert collection_head([np.array([greenwich, antimeridian])], 7)["bbox"] == [-180, 1, 180, 4]
-    assert collection_head([np.array([greenwich, [-170.0, 0, -160, 1], [160.0, 0, 170, 1]])], 7)["bbox"] == [
+    assert bounds([np.array([greenwich])]) == greenwich
+    assert bounds([np.array([antimeridian])]) == antimeridian
+    assert bounds([np.array([greenwich, antimeridian])]) == [-180, 1, 180, 4]
+    assert bounds([np.array([greenwich, [-170.0, 0, -160, 1], [160.0, 0, 170, 1]])]) == [
         -170, 0, 170, 2,
     ]  # fmt: skip
-    assert collection_head([np.array([[-170.0, 0, -160, 1], [160.0, 0, 170, 1]])], 7)["bbox"] == [
+    assert bounds([np.array([[-170.0, 0, -160, 1], [160.0, 0, 170, 1]])]) == [
         160,
         0,
         -160,
@@ -261,17 +259,16 @@ def test_bounds_hold_boxes_over_greenwich_and_over_the_antimeridian():
     ]
 
 
-def test_a_head_says_what_the_coordinates_are():
-    assert collection_head([], 7) == {"type": "FeatureCollection"}
-    assert collection_head([np.array([[1.0, 2, 3, 4]])], 3, degrees=False) == {
-        "type": "FeatureCollection",
-        "coordinates": "scene pixels, y downwards",
-        "bbox": [1, 2, 3, 4],
-    }
+def test_bounds_of_nothing_are_none_and_those_of_pixels_have_no_antimeridian():
+    assert bounds([]) is None
+    assert bounds([np.empty((0, 4))]) is None
+    assert bounds([np.array([[1.0, 2, 300, 4]]), np.array([[200.0, 0, 900, 1]])], 3, degrees=False) == [
+        1, 0, 900, 4,
+    ]  # fmt: skip
 
 
 def test_pixels_are_never_cut():
-    (geometry,) = corner_polygons(corners(np.array([[10.0, 10, 900, 20]])), 3, degrees=False)
+    (geometry,) = geometries(Footprints(corners(np.array([[10.0, 10, 900, 20]])), degrees=False), 3)
     assert geometry["type"] == "Polygon"
 
 

@@ -14,6 +14,7 @@ from pycocotools.cocoeval import COCOeval
 
 from sodslice import GeoRef, load_result, run
 from sodslice.place.georef import corners
+from tests.written import box_of
 
 pytestmark = pytest.mark.shared
 
@@ -68,7 +69,7 @@ def test_ap50_on_the_mosaic(madison, shared):
 def test_every_polygon_is_its_own_bbox_through_affine_and_crs(madison):
     content = json.loads((madison / "640.geojson").read_text())
     georef = GeoRef.from_dict(content["georef"])
-    boxes = np.array([f["properties"]["bbox_px"] for f in content["features"]])
+    boxes = np.array([box_of(f) for f in content["features"]])
     rings = np.array([f["geometry"]["coordinates"][0][:4] for f in content["features"]])
     expected = georef.to_lonlat(corners(boxes).reshape(-1, 2)).reshape(-1, 4, 2)
     distance = np.abs(rings[:, :, None] - expected[:, None]).max(axis=3).min(axis=2)

@@ -10,6 +10,8 @@ from shapely.geometry import shape
 from sodslice import Detections, GeoRef, RunResult, SodsliceError, load_result, write
 from sodslice.place.georef import corners
 from sodslice.results import Provenance, SceneFacts, TileCounts, Timings, is_own
+from sodslice.results.columns import COLUMNS
+from tests.written import box_of
 
 UTM = GeoRef((0.12, 0, 305_000.0, 0, -0.12, 4_770_000.0), "EPSG:32616")
 ROTATED = GeoRef((0.1, 0.05, 500_000.0, 0.05, -0.1, 5_300_000.0), "EPSG:32632")
@@ -63,15 +65,7 @@ def test_geojson_follows_rfc_7946(tmp_path):
         assert ring[0] == ring[-1]
         assert len(ring) == 5
         assert shapely.LinearRing(ring).is_ccw
-        assert list(feature["properties"]) == [
-            "label",
-            "cls_id",
-            "score",
-            "bbox_px",
-            "area_m2",
-            "length_m",
-            "width_m",
-        ]
+        assert tuple(feature["properties"]) == COLUMNS
     west, south, east, north = content["bbox"]
     assert west < east
     assert south < north
@@ -84,7 +78,7 @@ def test_every_polygon_is_its_own_bbox_through_affine_and_crs(tmp_path, georef):
     boxes = np.concatenate([low, low + rng.uniform(5, 50, (200, 2))], axis=1)
     content = json.loads(write(result(georef, boxes), tmp_path / "a.geojson").read_text())
     for feature in content["features"]:
-        expected = georef.to_lonlat(corners(np.array([feature["properties"]["bbox_px"]]))[0])
+        expected = georef.to_lonlat(corners(np.array([box_of(feature)]))[0])
         ring = np.array(feature["geometry"]["coordinates"][0])[:-1]
         distance = np.abs(ring[:, None] - expected[None]).max(axis=2).min(axis=1)
         assert distance.max() <= 1e-7

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import geojson_validator
+import geopandas
 import numpy as np
 import pyproj
 import pytest
@@ -11,10 +13,14 @@ from shapely.geometry import shape
 
 from sodslice import Detections, GeoRef, RunResult, load_result, run, write
 from sodslice.errors import OutputError, SodsliceError
+from sodslice.results import Writing, is_own
+from sodslice.results.geojson import combine_lines
 from sodslice.results.limits import within_limits
 from sodslice.results.provenance import Provenance, SceneFacts
 from sodslice.running.events import Events
+from tests.placed_results import MERIDIAN, SCENES, nothing, placed_result
 from tests.rasters import write_raster
+from tests.written import box_of
 
 GEOD = pyproj.Geod(ellps="WGS84")
 WGS84 = "+datum=WGS84"
@@ -60,7 +66,7 @@ def test_one_box_beyond_the_edge_of_the_earth_does_not_lose_the_others(
     result = run(raster, model="blobs", output=outputs, options=options, events=heard)
     on_map, all_of_it = (content(path) for path in outputs)
     assert len(all_of_it["boxes"]) == len(result) == 3
-    kept = {tuple(f["properties"]["bbox_px"]) for f in on_map["features"]}
+    kept = {tuple(box_of(f)) for f in on_map["features"]}
     assert kept == {tuple(map(float, SPOTS[row])) for row in range(3) if row not in lost}
     for feature in on_map["features"]:
         assert shape(feature["geometry"]).is_valid
@@ -98,7 +104,7 @@ def test_pixels_are_written_of_all(tmp_path):
     path = tmp_path / "a.geojson"
     run(drawn(tmp_path, crs, transform), model="blobs", output=path, options={"pixel_coords": True})
     features = content(path)["features"]
-    assert ["area_m2" in f["properties"] for f in features].count(False) == 2
+    assert [f["properties"]["area_m2"] for f in features].count(None) == 2
     assert len(features) == 3
 
 
@@ -162,7 +168,7 @@ def test_a_unit_of_unknown_length_gives_no_metres(tmp_path, crs):
         found, ("blob",), georef, SceneFacts("a.tif", 120, 100), Provenance(options={"pixel_coords": True})
     )
     (feature,) = content(write(result, tmp_path / "a.geojson"))["features"]
-    assert list(feature["properties"]) == ["label", "cls_id", "score", "bbox_px"]
+    assert [feature["properties"][name] for name in ("area_m2", "length_m", "width_m")] == [None] * 3
     for limit, kept in ((39, 1), (41, 0)):
         assert len(within_limits(found, georef, within=_Everywhere(), min_size=limit)) == kept
 
@@ -214,3 +220,79 @@ def test_the_cases_of_impossible_hidden_and_missing_places(shared, tmp_path):
     assert (len(result), result.provenance.unplaced, len(content(path)["features"])) == (2, 1, 1)
     result = run(cases / "f10_unit0.tif", model="blobs", options={"min_size": 39})
     assert (len(result), result.scene.gsd_m) == (1, None)
+
+
+@pytest.mark.parametrize("geometry", ["box", "point"])
+@pytest.mark.parametrize("scene", [*SCENES, "empty"])
+def test_geojson_passes_a_validator(tmp_path, scene, geometry):
+    result = (
+        nothing(geometry=geometry) if scene == "empty" else placed_result(SCENES[scene], geometry=geometry)
+    )
+    document = content(write(result, tmp_path / "a.geojson"))
+    assert geojson_validator.validate_structure(document) == {}
+    if geometry == "box" and len(result):
+        found = geojson_validator.validate_geometries(document)
+        assert found["invalid"] == {}
+        # it takes longitude 180 for -180, so a part that ends at the antimeridian "crosses" it
+        cut = {"crosses_antimeridian"} if scene in ("antimeridian", "polar") else set()
+        assert set(found["problematic"]) <= {"excessive_coordinate_precision"} | cut
+    kinds = {feature["geometry"]["type"] for feature in document["features"]}
+    assert kinds <= ({"Point"} if geometry == "point" else {"Polygon", "MultiPolygon"})
+
+
+def test_lines_are_the_features_of_the_collection(tmp_path):
+    result = placed_result(MERIDIAN)
+    lines = write(result, tmp_path / "a.geojsonl").read_text().splitlines()
+    assert list(map(json.loads, lines)) == content(write(result, tmp_path / "a.geojson"))["features"]
+    assert len(geopandas.read_file(tmp_path / "a.geojsonl")) == len(result)
+    assert is_own(tmp_path / "a.geojsonl")
+    (tmp_path / "b.geojsonl").write_text(
+        '{"type": "Feature", "properties": {"name": "a"}, "geometry": null}\n'
+    )
+    assert not is_own(tmp_path / "b.geojsonl")
+    assert write(nothing(), tmp_path / "c.geojsonl").read_bytes() == b""
+    assert is_own(tmp_path / "c.geojsonl")
+
+
+def test_many_results_are_one_set_of_lines(tmp_path):
+    combine_lines(
+        [placed_result(count=5), nothing(), placed_result(count=7, path="b.tif")], tmp_path / "a.geojsonl"
+    )
+    rows = [json.loads(line)["properties"] for line in (tmp_path / "a.geojsonl").read_text().splitlines()]
+    assert [row["id"] for row in rows] == list(range(1, 13))
+    assert [row["source"] for row in rows] == ["a.tif"] * 5 + ["b.tif"] * 7
+
+
+def test_bounds_of_points_are_those_of_points(tmp_path):
+    document = content(write(placed_result(geometry="point"), tmp_path / "a.geojson"))
+    points = np.array([feature["geometry"]["coordinates"] for feature in document["features"]])
+    assert document["bbox"] == [*points.min(axis=0), *points.max(axis=0)]
+
+
+def test_a_style_stands_beside_the_file_on_request_and_is_left_alone_where_it_is(tmp_path):
+    for suffix in (".geojson", ".geojsonl", ".fgb"):
+        path = write(placed_result(), tmp_path / f"a{suffix}", writing=Writing(qml=True))
+        style = path.with_suffix(".qml")
+        assert "<!DOCTYPE qgis" in style.read_text()
+        style.unlink()
+    (tmp_path / "a.qml").write_text("mine")
+    write(placed_result(), tmp_path / "a.geojson", writing=Writing(qml=True))
+    assert (tmp_path / "a.qml").read_text() == "mine"
+    with pytest.raises(
+        OutputError, match=r"`qml` would change nothing in .*b\.csv; it is for \.geojson, .*\.fgb"
+    ):
+        write(placed_result(), tmp_path / "b.csv", writing=Writing(qml=True))
+
+
+def test_a_file_of_before_the_flat_columns_is_still_read(tmp_path):
+    path = write(placed_result(), tmp_path / "a.geojson")
+    document = content(path)
+    document["run"]["schema"] = 2
+    for feature in document["features"]:
+        feature["properties"]["bbox_px"] = [
+            feature["properties"].pop(edge) for edge in ("x0", "y0", "x1", "y1")
+        ]
+    path.write_text(json.dumps(document))
+    np.testing.assert_array_equal(
+        load_result(path).detections.boxes, np.round(placed_result().detections.boxes, 3)
+    )

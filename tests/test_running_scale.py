@@ -20,6 +20,7 @@ from sodslice.running.scale import scale_notes
 from sodslice.scene import ArrayScene
 from tests.photos import LONLAT, NADIR, write_photo
 from tests.rasters import scene_with_blobs, write_raster
+from tests.written import box_of
 
 GSD = 40 * 36 / 20 / 400
 """Metres per pixel of a photo of 400 x 300 pixels, 40 m above the ground, with a lens of 20 mm."""
@@ -143,7 +144,7 @@ def test_a_photo_is_placed_on_request_only(tmp_path):
     assert any("good to metres" in note for note in content["scene"]["notes"])
     assert content["scene"]["gsd_from"].startswith("RelativeAltitude 40 m")
     assert content["scene"]["gsd_m"] == pytest.approx(GSD)
-    feature = next(one for one in content["features"] if one["properties"]["bbox_px"][0] < 100)
+    feature = next(one for one in content["features"] if box_of(one)[0] < 100)
     lon, lat = np.mean(feature["geometry"]["coordinates"][0][:4], axis=0)
     # 150 pixels left of and 100 above the middle, where the camera was; its heading is north
     assert (lat - LONLAT[1]) * 111_200 == pytest.approx(100 * GSD, abs=0.5)

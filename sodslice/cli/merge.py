@@ -35,12 +35,13 @@ from sodslice.settings import all_settings
 @verbosity_flags
 def command(result: str, outputs: tuple[str, ...], **flags: Any) -> None:
     """Merge what the tiles of RESULT saw again; RESULT was written by `run --keep-raw`."""
-    from sodslice.results import write
+    from sodslice.results import check_heeded, write, writing_of
     from sodslice.running import finish_again
 
     set_up_logging(verbose=flags.pop("verbose"), quiet=flags.pop("quiet"))
     with typing_errors():
         again = finish_again(result, typed(flags))
+    check_heeded(outputs, writing_of(again))
     for path in outputs:
         write(again, path)
     click.echo(f"{again.scene.path}: {len(again)} objects -> {', '.join(outputs)}")

@@ -93,7 +93,8 @@ def _job_flags(command: Any) -> Any:
     "outputs",
     multiple=True,
     cls=GroupedOption,
-    help="File to write, .json or .geojson; may be repeated; - is stdout. A folder for many scenes.  "
+    help="File to write; may be repeated; - is stdout. The suffix chooses: .geojson, .geojsonl, .json, "
+    ".gpkg, .fgb, .parquet, .csv, .coco.json. A folder for many scenes.  "
     "[default: SCENE.geojson in the current folder, .json where the scene has no CRS]",
 )
 @_job_flags
@@ -189,11 +190,13 @@ def _files(scene: str, outputs: tuple[str, ...], *, on_map: bool) -> list[Path]:
 
 def _say_plan(opened: Any, options: Options, files: list[Path], how: How) -> int:
     """What a run would do."""
+    from sodslice.results import check_heeded
     from sodslice.running import check_outputs, make_plan
 
     plan = make_plan(opened, options=options)
     real = [path for path in files if path != Path(STDIO) and path.parent.is_dir()]
     check_outputs(real, plan, options)
+    check_heeded(files, options.writing)
     there = [str(path) for path in real if path.is_file()]
     why = f"{', '.join(there)} would be replaced" if there else "it is new"
     if how.log_json:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sodslice.errors import OutputError, SodsliceError
 from sodslice.jobs.manifest import MANIFEST, entries_of, extents_of
-from sodslice.results import Format, RunResult, Writing, format_of, known_suffixes, load_result
+from sodslice.results import Format, RunResult, format_of, known_suffixes, load_result, writing_of
 from sodslice.results.document import COMBINED
 from sodslice.system.files import appearing, check_writable
 
@@ -51,8 +51,7 @@ def combine(folder: str | Path, path: str | Path, *, names: Collection[str] | No
     def fitting() -> Iterator[RunResult]:
         for entry in done:
             result = load_result(Path(folder) / entry.output)
-            pixels = bool(result.provenance.options.get("pixel_coords", False))
-            if chosen.why_not(result.georef, Writing(pixel_coords=pixels)):
+            if chosen.why_not(result.georef, writing_of(result)):
                 counts[2] += 1
                 continue
             counts[0] += 1
@@ -85,7 +84,7 @@ def check_combined(path: str | Path, *, writes: bool = True) -> Format:
         )
     if writes:
         check_writable(Path(path))
-    if Path(path).is_file() and not _is_combined(Path(path)):
+    if Path(path).is_file() and not _is_combined(Path(path), chosen):
         raise OutputError(f"{path} is here and is no table of a job; give `combine` another name")
     return chosen
 
@@ -95,8 +94,10 @@ def _combines(suffix: str) -> bool:
     return chosen is not None and chosen.combine is not None
 
 
-def _is_combined(path: Path) -> bool:
-    """Whether a file says at its beginning that it is a table of many results."""
+def _is_combined(path: Path, chosen: Format) -> bool:
+    """Whether a file is a table of many results: as its format tells, or as it says at its beginning."""
+    if chosen.is_own is not None:
+        return chosen.is_own(path)
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     return all(f'"{name}": "{value}"'.encode() in head for name, value in COMBINED.items())

@@ -12,6 +12,8 @@ from sodslice.errors import DataError
 from sodslice.metrics.layer import Layer, distinct_names
 from sodslice.place.geojson import Features, read_features
 from sodslice.place.georef import GeoRef
+from sodslice.results.columns import EDGES
+from sodslice.results.reading import is_result
 from sodslice.values import cells
 
 NO_CLASS = "object"
@@ -23,7 +25,8 @@ def geojson_layer(
 ) -> Layer:
     """The polygons of a FeatureCollection as a layer.
 
-    Pixel boxes are taken from the property `bbox_px` where every feature has it, classes from `label_key`
+    Pixel boxes are taken from the property `bbox_px` where every feature has it, or from the columns of a
+    run's own file, which nobody moved a polygon in; classes from `label_key`
     (None: all are alike), scores from `score`, ignored areas from `iscrowd` and `ignore`. The foreign
     members `scene` and `georef` are read where a run or `sodslice.synthetic` wrote them.
 
@@ -38,13 +41,13 @@ def geojson_layer(
     """
     features = read_features(document, source)
     names = (NO_CLASS,) * len(features) if label_key is None else _names(features, label_key)
-    boxed = len(features) > 0 and all("bbox_px" in row for row in features.properties)
+    keys = _box_keys(features, own=is_result(document))
     image, size = _scene(document.get("scene"), source)
     return Layer(
         source,
         names,
         distinct_names(names),
-        pixels=features.boxes() if boxed else None,
+        pixels=features.boxes(*keys) if keys else None,
         shapes=features.polygons(),
         scores=features.scores() if scored else None,
         crowd=_crowd(features),
@@ -52,6 +55,15 @@ def geojson_layer(
         size=size,
         georef=_georef(document.get("georef"), source),
     )
+
+
+def _box_keys(features: Features, *, own: bool) -> tuple[str, ...]:
+    """Properties that hold pixel boxes of all features; () where there are none."""
+    ways: list[tuple[str, ...]] = [("bbox_px",), EDGES] if own else [("bbox_px",)]
+    for keys in ways:
+        if len(features) and all(set(keys) <= row.keys() for row in features.properties):
+            return keys
+    return ()
 
 
 def _names(features: Features, key: str) -> tuple[str, ...]:

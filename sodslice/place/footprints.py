@@ -1,4 +1,4 @@
-"""Boxes in longitude and latitude, also where their edges are no straight lines there, as round a pole."""
+"""Boxes on the map: in longitude and latitude, also where edges are bent there, as round a pole."""
 
 from __future__ import annotations
 
@@ -29,16 +29,18 @@ Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Footprints:
-    """Boxes in degrees.
+    """Boxes in degrees, or in other coordinates x, y.
 
     Args:
-        corners: `(N, 4, 2)` longitude, latitude; NaN where a box has no place.
+        corners: `(N, 4, 2)` longitude, latitude, or x, y; NaN where a box has no place.
         parts: of the boxes that their corners do not tell, rings `(K, 2)` by row: bent edges in short pieces,
             cut at the antimeridian, and round a pole taken up to it.
+        degrees: whether these are degrees, which end at the antimeridian.
     """
 
     corners: Groups
     parts: Mapping[int, tuple[Points, ...]] = field(default_factory=dict)
+    degrees: bool = True
 
     def __len__(self) -> int:
         return len(self.corners)
@@ -52,6 +54,9 @@ class Footprints:
     @property
     def extents(self) -> Boxes:
         """West, south, east, north `(M, 4)` of those with a place; west > east across the antimeridian."""
+        if not self.degrees:
+            quads = self.corners[self.placed]
+            return np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1)
         whole = [row for row in np.flatnonzero(self.placed).tolist() if row not in self.parts]
         rings = [extent_of(parts) for parts in self.parts.values()]
         return np.concatenate([corner_extents(self.corners[whole]), np.reshape(rings, (-1, 4))])

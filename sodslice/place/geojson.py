@@ -81,13 +81,17 @@ class Features:
             raise self.error(f"{self.source}: each property {key!r} must be a number from 0 to 1")
         return np.array(found, dtype=np.float32)
 
-    def boxes(self, key: str = "bbox_px") -> Boxes:
-        """A property that is a box of each feature: `(N, 4)`, edges x0, y0, x1, y1."""
-        found = [cells.numbers(value, 4, MOST_PX) for value in self.column(key)]
+    def boxes(self, *keys: str) -> Boxes:
+        """Boxes `(N, 4)`, edges x0, y0, x1, y1: one property of each feature, or one for each edge."""
+        keys = keys or ("bbox_px",)
+        columns = [self.column(key) for key in keys]
+        rows = columns[0] if len(keys) == 1 else list(map(list, zip(*columns, strict=True)))
+        found = [cells.numbers(value, 4, MOST_PX) for value in rows]
         table = np.array([row for row in found if row is not None], dtype=np.float64).reshape(-1, 4)
         if len(table) < len(found) or (table[:, 2:] < table[:, :2]).any():
             raise self.error(
-                f"{self.source}: each property {key!r} must be x0, y0, x1, y1 with x0 <= x1 and y0 <= y1"
+                f"{self.source}: each property {', '.join(map(repr, keys))} must be x0, y0, x1, y1 "
+                "with x0 <= x1 and y0 <= y1"
             )
         return table
 

@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from sodslice.errors import GeoRefError
 from sodslice.place.affine import Affine, AffineGrid, Grid, half_pixel
-from sodslice.place.edges import corners, middles, outlines
+from sodslice.place.edges import corners, outlines
 from sodslice.place.ground import Ground, ground_of
+from sodslice.place.measures import Measures
 from sodslice.place.newton import Points
 from sodslice.place.poles import ROUGH, refined, refined_back
 from sodslice.place.rational import Rpc
@@ -30,8 +31,6 @@ __all__ = ["Affine", "ControlPoint", "GeoRef", "Points", "Rpc", "corners", "outl
 
 MERIDIAN_DECIMALS = 9
 """Of a degree: what is nearer to the antimeridian lies on it, and rounding sends it to neither side."""
-BENT_STEPS = 64
-"""Straight pieces that stand for one edge of a box of hundreds of kilometres."""
 
 
 @dataclass(frozen=True)
@@ -197,19 +196,15 @@ class GeoRef:
         Raises:
             GeoRefError: the scene has no place on a map or no CRS.
         """
-        metres = self._ground.metres(self._mapped(middles(boxes)), self.slack)
-        sides: Points = np.linalg.norm(metres[:, 1::2] - metres[:, ::2], axis=2)
-        return sides
+        return self._measures.sides_m(boxes)
 
     def area_m2(self, boxes: Boxes) -> npt.NDArray[np.float64]:
         """Areas `(N,)` of boxes `(N, 4)` in square metres on the ground; see `ground_size_m`."""
-        ground, places = self._ground, self._mapped(corners(boxes))
-        area = ground.areas_m2(places, self.slack)
-        large = ground.are_large(places)
-        if large.any():
-            finer = ground.areas_m2(self._mapped(outlines(boxes[large], BENT_STEPS)), self.slack)
-            area[large] = np.where(np.isfinite(finer), finer, area[large])
-        return area
+        return self._measures.areas_m2(boxes)
+
+    def ground_measures_m(self, boxes: Boxes) -> tuple[Points, npt.NDArray[np.float64]]:
+        """What `ground_size_m` and `area_m2` give, in half the time of both."""
+        return self._measures.sides_and_areas(boxes)
 
     def gsd_m(self, width: int, height: int) -> float:
         """Ground sample distance at the middle of a scene of width x height pixels, in metres per pixel.
@@ -281,9 +276,9 @@ class GeoRef:
             raise GeoRefError(f"places cannot be computed: {self.fault}")
         return ground_of(self._crs())
 
-    def _mapped(self, pixels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Map points `(N, K, 2)` of pixel points `(N, K, 2)`."""
-        return self.to_map(pixels.reshape(-1, 2)).reshape(pixels.shape)
+    @property
+    def _measures(self) -> Measures:
+        return Measures(self._ground, self.to_map, self.slack, self.transform is not None)
 
 
 def _numbers(values: Any, count: int, what: str) -> Any:

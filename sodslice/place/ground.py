@@ -131,10 +131,7 @@ class Ground:
 
     def areas_m2(self, rings: Groups, slack: float = 0.0) -> npt.NDArray[np.float64]:
         """Areas `(N,)` in square metres within map points `(N, K, 2)` in order; see `metres`."""
-        x, y = self.metres(rings, slack).transpose(2, 0, 1)
-        twice = x * np.roll(y, -1, axis=1) - np.roll(x, -1, axis=1) * y
-        area: npt.NDArray[np.float64] = np.abs(twice.sum(axis=1)) / 2
-        return area
+        return areas_within(self.metres(rings, slack))
 
     def are_large(self, points: Groups) -> Mask:
         """Which groups of map points `(N, K, 2)` are so large that lines between them may be bent."""
@@ -193,6 +190,14 @@ class Ground:
         radius = normal * np.cos(latitude)
         height = normal * (1 - self.eccentricity) * sine
         return np.stack([radius * np.cos(longitude), radius * np.sin(longitude), height], axis=1)
+
+
+def areas_within(metres: Groups) -> npt.NDArray[np.float64]:
+    """Areas `(N,)` in square metres within points `(N, K, 2)` in metres, in order."""
+    x, y = metres.transpose(2, 0, 1)
+    twice = x * np.roll(y, -1, axis=1) - np.roll(x, -1, axis=1) * y
+    area: npt.NDArray[np.float64] = np.abs(twice.sum(axis=1)) / 2
+    return area
 
 
 def _finite(points: Points) -> Mask:

@@ -1,97 +1,121 @@
-"""Boxes written as GeoJSON (RFC 7946): polygons, counter-clockwise, cut at the antimeridian; their bounds."""
+"""Boxes written as GeoJSON (RFC 7946) and as WKB: polygons, counter-clockwise, cut at the antimeridian."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import shapely
 
 from sodslice.place.edges import Groups
 from sodslice.place.footprints import Footprints, across
-from sodslice.place.geojson import COLLECTION
 from sodslice.place.newton import Points
 from sodslice.place.rings import parts_of
-from sodslice.tables.boxes import Boxes
-
-PIXEL_COORDINATES = "scene pixels, y downwards"
 
 Numbers = npt.NDArray[np.float64]
 Geometry = dict[str, Any]
 
-
-def polygon_features(
-    geometries: Sequence[Mapping[str, Any]], properties: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    """Features of geometries and their properties."""
-    return [
-        {"type": "Feature", "geometry": geometry, "properties": values}
-        for geometry, values in zip(geometries, properties, strict=True)
-    ]
+WKB_HEAD = {"order": 1, "kind": 3, "rings": 1, "count": 5}
+WKB_PLAIN = [("order", "u1"), ("kind", "<u4"), ("rings", "<u4"), ("count", "<u4"), ("points", "<f8", (5, 2))]
+"""A polygon of one ring of five points as OGC's Simple Features has it, little-endian (06-103r4, 8.2)."""
+WKB_MULTI_HEAD = {"outer": 1, "outer_kind": 6, "parts": 1}
+WKB_MULTI = [("outer", "u1"), ("outer_kind", "<u4"), ("parts", "<u4"), *WKB_PLAIN]
 
 
-def collection_head(extents: Iterable[Boxes], decimals: int, *, degrees: bool = True) -> dict[str, Any]:
-    """What a FeatureCollection of boxes says before its features: its type, that it is in pixels, its bounds.
+def polygon_texts(places: Footprints, decimals: int) -> list[bytes]:
+    """GeoJSON of a geometry of each box that has a place, in their order.
 
-    Args:
-        extents: lowest x, lowest y, highest x, highest y `(K, 4)` of the boxes, piece by piece; in degrees
-            the lowest x is above the highest where a box lies across the antimeridian.
-        decimals: to which they are rounded.
-        degrees: whether they are degrees, or pixels, which the foreign member `coordinates` says.
-    """
-    head: dict[str, Any] = {"type": COLLECTION}
-    if not degrees:
-        head["coordinates"] = PIXEL_COORDINATES
-    bounds = _bounds(extents, degrees=degrees)
-    return head if bounds is None else {**head, "bbox": np.round(bounds, decimals).tolist()}
-
-
-def footprint_polygons(places: Footprints, decimals: int) -> list[Geometry]:
-    """A geometry of each box that has a place, in their order.
+    What crosses the antimeridian is cut there (RFC 7946, 3.1.9) and becomes a MultiPolygon.
 
     Args:
         places: of the boxes.
         decimals: to which coordinates are rounded.
     """
-    rows = np.flatnonzero(places.placed)
-    plain = corner_polygons(places.corners[rows], decimals)
-    return [
-        _geometry(places.parts[row], decimals) if row in places.parts else geometry
-        for row, geometry in zip(rows.tolist(), plain, strict=True)
-    ]
+    rings = np.round(_closed(places.corners[places.placed]), decimals)
+    texts = [b'{"type":"Polygon","coordinates":[[[%b]]]}' % text for text in _texts(rings, b"]],[[", 3)]
+    for row, parts in _several(places):
+        texts[row] = orjson.dumps(_geometry(parts, decimals))
+    return texts
 
 
-def corner_polygons(places: Groups, decimals: int, *, degrees: bool = True) -> list[Geometry]:
-    """A geometry of each four corners `(N, 4, 2)` x, y: a closed, counter-clockwise ring.
+def point_texts(points: Points, decimals: int) -> list[bytes]:
+    """GeoJSON of a Point of each of `(N, 2)` x, y."""
+    texts = _texts(np.round(points, decimals), b"],[", 2)
+    return [b'{"type":"Point","coordinates":[%b]}' % text for text in texts]
+
+
+def polygon_wkbs(places: Footprints, *, multi: bool = False) -> list[bytes]:
+    """WKB of a polygon of each box that has a place, in their order.
 
     Args:
-        places: longitude and latitude in degrees, or pixels.
-        decimals: to which coordinates are rounded.
-        degrees: what crosses the antimeridian is cut there (RFC 7946, 3.1.9) and becomes a MultiPolygon.
+        places: of the boxes.
+        multi: each is a MultiPolygon, as layers want that hold some; else only those of several parts.
     """
-    crossing = across(places) if degrees else np.zeros(len(places), bool)
-    return [
-        _geometry(parts_of(ring) or (ring,), decimals)
-        if cut
-        else {"type": "Polygon", "coordinates": [closed]}
-        for ring, closed, cut in zip(places, _closed(places, decimals), crossing.tolist(), strict=True)
-    ]
+    rings = _closed(places.corners[places.placed])
+    table = np.empty(len(rings), WKB_MULTI if multi else WKB_PLAIN)
+    for name, value in (WKB_HEAD | (WKB_MULTI_HEAD if multi else {})).items():
+        table[name] = value
+    table["points"] = rings
+    wkbs: list[bytes] = table.view(f"V{table.itemsize}").tolist()
+    for row, parts in _several(places):
+        wkbs[row] = shapely.to_wkb(_shape(parts, multi=multi), byte_order=1)
+    return wkbs
+
+
+def point_wkbs(points: Points) -> list[bytes]:
+    """WKB of a Point of each of `(N, 2)` x, y."""
+    table = np.empty(len(points), [("order", "u1"), ("kind", "<u4"), ("point", "<f8", 2)])
+    table["order"], table["kind"], table["point"] = 1, 1, points
+    wkbs: list[bytes] = table.view(f"V{table.itemsize}").tolist()
+    return wkbs
+
+
+def has_several_parts(places: Footprints) -> bool:
+    """Whether some box is written as a MultiPolygon."""
+    return any(len(parts) > 1 for _, parts in _several(places))
+
+
+def _shape(parts: Sequence[Points], *, multi: bool) -> Any:
+    """A Polygon of one ring `(K, 2)`, or a MultiPolygon of several."""
+    polygons = [shapely.Polygon(_closed(part[None])[0]) for part in parts]
+    return polygons[0] if len(polygons) == 1 and not multi else shapely.MultiPolygon(polygons)
+
+
+def _several(places: Footprints) -> Iterator[tuple[int, tuple[Points, ...]]]:
+    """Place among those that have one, and rings, of each box that its corners do not tell."""
+    placed = np.flatnonzero(places.placed)
+    number = {row: at for at, row in enumerate(placed.tolist())}
+    yield from ((number[row], parts) for row, parts in places.parts.items())
+    if places.degrees:
+        crossing = placed[across(places.corners[placed])].tolist()
+        rings = ((row, places.corners[row]) for row in crossing if row not in places.parts)
+        yield from ((number[row], parts_of(ring) or (ring,)) for row, ring in rings)
+
+
+def _texts(values: Numbers, between: bytes, brackets: int) -> list[bytes]:
+    """JSON of each of some groups of numbers `(N, ...)`, without the brackets around a group."""
+    if not len(values):
+        return []
+    text = orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)
+    return text[brackets:-brackets].split(between)
 
 
 def _geometry(parts: Sequence[Points], decimals: int) -> Geometry:
     """A Polygon of one ring `(K, 2)`, or a MultiPolygon of several, but of none that rounding wipes out."""
     rings = [ring for part in parts for ring in _written(part, decimals)]
-    rings = rings or _closed(parts[0][None], decimals)
-    if len(rings) == 1:
-        return {"type": "Polygon", "coordinates": rings}
-    return {"type": "MultiPolygon", "coordinates": [[ring] for ring in rings]}
+    rings = rings or [np.round(_closed(parts[0][None])[0], decimals)]
+    listed = [ring.tolist() for ring in rings]
+    if len(listed) == 1:
+        return {"type": "Polygon", "coordinates": listed}
+    return {"type": "MultiPolygon", "coordinates": [[ring] for ring in listed]}
 
 
-def _written(part: Points, decimals: int) -> list[Any]:
+def _written(part: Points, decimals: int) -> list[Points]:
     """A ring `(K, 2)` as it is written: closed, and valid with its points rounded; [] where none is left."""
-    (closed,) = _closed(part[None], decimals)
+    closed = np.round(_closed(part[None])[0], decimals)
     shape = shapely.Polygon(closed)
     if shapely.is_valid(shape):
         return [closed if shapely.is_ccw(shape.exterior) else closed[::-1]]
@@ -99,45 +123,14 @@ def _written(part: Points, decimals: int) -> list[Any]:
     pieces = [
         piece for piece in shapely.get_parts(on_grid) if piece.geom_type == "Polygon" and not piece.is_empty
     ]
-    return [_closed(shapely.get_coordinates(piece.exterior)[None, :-1], decimals)[0] for piece in pieces]
+    rings = [shapely.get_coordinates(piece.exterior)[:-1] for piece in pieces]
+    return [np.round(_closed(ring[None])[0], decimals) for ring in rings]
 
 
-def _closed(rings: Groups, decimals: int) -> list[Any]:
-    """The points of rings `(N, K, 2)`, counter-clockwise, the first again at the end."""
+def _closed(rings: Groups) -> Groups:
+    """The points of rings `(N, K, 2)`, counter-clockwise, the first again at the end: `(N, K + 1, 2)`."""
     x, y = (rings - rings[:, :1]).transpose(2, 0, 1)  # in degrees, small rings would drown in rounding
     twice = (x * np.roll(y, -1, axis=1) - np.roll(x, -1, axis=1) * y).sum(axis=1)
     ordered = np.where((twice < 0)[:, None, None], rings[:, ::-1], rings)
-    points: list[Any] = np.round(np.concatenate([ordered, ordered[:, :1]], axis=1), decimals).tolist()
+    points: Groups = np.concatenate([ordered, ordered[:, :1]], axis=1)
     return points
-
-
-def _bounds(extents: Iterable[Boxes], *, degrees: bool) -> Numbers | None:
-    """West, south, east, north of all boxes; west > east across the antimeridian (RFC 7946, 5.2)."""
-    spans = [(_lowest(piece), _highest(piece)) for piece in extents if len(piece)]
-    if not spans:
-        return None
-    west, south, beyond = np.min([low for low, _ in spans], axis=0).tolist()
-    east, north, before, crossing, over_0 = np.max([high for _, high in spans], axis=0).tolist()
-    if degrees and crossing and over_0:
-        west, east = -180.0, 180.0
-    elif degrees and not over_0 and (crossing or east - west > 180):
-        west, east = beyond, before
-    return np.array([west, south, east, north])
-
-
-def _lowest(extents: Boxes) -> tuple[float, float, float]:
-    """Of boxes `(N, 4)`: x of those that do not cross the antimeridian, y, and x of those east of 0."""
-    west, south, east, _ = extents.T
-    crossing = west > east
-    least = west.min(initial=np.inf, where=~crossing)
-    return least, south.min(), west.min(initial=np.inf, where=crossing | (west >= 0))
-
-
-def _highest(extents: Boxes) -> tuple[float, float, float, bool, bool]:
-    """As `_lowest`, the last one of those west of 0; then whether some cross the antimeridian, and some 0."""
-    west, _, east, north = extents.T
-    crossing = west > east
-    over_0 = np.where(crossing, (west <= 0) | (east >= 0), (west < 0) & (east > 0))
-    most = east.max(initial=-np.inf, where=~crossing)
-    before = east.max(initial=-np.inf, where=crossing | (east <= 0))
-    return most, north.max(), before, bool(crossing.any()), bool(over_0.any())

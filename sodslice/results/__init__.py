@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from sodslice.system.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from sodslice.results.columns import COLUMNS, columns_of, writing_of
     from sodslice.results.format import Format
     from sodslice.results.formats import (
         FORMATS,
+        check_heeded,
         check_output,
         format_of,
         is_own,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALL_CLASSES",
+    "COLUMNS",
     "FORMATS",
     "FailedTile",
     "Format",
@@ -47,7 +50,9 @@ __all__ = [
     "TileCounts",
     "Timings",
     "Writing",
+    "check_heeded",
     "check_output",
+    "columns_of",
     "format_of",
     "is_own",
     "is_result",
@@ -57,13 +62,15 @@ __all__ = [
     "result_from",
     "within_limits",
     "write",
+    "writing_of",
 ]
 
 __getattr__ = lazy_names(
     __name__,
     {
+        "columns": "COLUMNS columns_of writing_of",
         "format": "Format",
-        "formats": "FORMATS check_output format_of is_own known_suffixes load_result write",
+        "formats": "FORMATS check_heeded check_output format_of is_own known_suffixes load_result write",
         "keeping": "ALL_CLASSES Keeping",
         "limits": "within_limits",
         "provenance": "FailedTile ModelRecord Provenance SceneFacts TileCounts Timings",

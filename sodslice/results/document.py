@@ -5,29 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
 
+import numpy as np
+import numpy.typing as npt
 import orjson
 
+from sodslice.results.columns import Column
 from sodslice.results.result import RunResult
 from sodslice.values.records import plain_record
 
-ROWS_AT_ONCE = 50_000
-"""Rows that are turned into JSON together, so that memory does not grow with their number."""
+Tail = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
 
 def write_document(
-    file: BinaryIO, head: Mapping[str, Any], name: str, items: Iterable[Any], tail: Mapping[str, Any]
+    file: BinaryIO, head: Mapping[str, Any], name: str, pieces: Iterable[list[bytes]], tail: Tail
 ) -> None:
-    """Write a JSON object, one member or one item of the list `name` per line: quick to read and compare."""
+    """Write a JSON object, one member or one item of the list `name` per line: quick to read and compare.
+
+    Args:
+        file: to write to.
+        head: members before the list.
+        name: of the list.
+        pieces: items of the list as JSON, some at a time.
+        tail: members behind it, which are looked at when all items are written.
+    """
     file.write(b"{\n")
     for key, value in head.items():
         file.write(_member(key, orjson.dumps(value)) + b",\n")
     file.write(_member(name, b"["))
     separator = b""
-    for item in items:
-        file.write(separator + b"\n" + orjson.dumps(item))
-        separator = b","
+    for items in pieces:
+        if items:
+            file.write(separator + b"\n" + b",\n".join(items))
+            separator = b","
     file.write(b"]")
-    for key, value in tail.items():
+    for key, value in tail.items() if isinstance(tail, Mapping) else tail:
         file.write(b",\n" + _member(key, orjson.dumps(value)))
     file.write(b"\n}\n")
 
@@ -54,9 +65,28 @@ def image_facts(result: RunResult) -> dict[str, Any]:
     return {**facts, "scene": result.scene.as_dict(), "georef": result.georef.as_dict(), "run": made}
 
 
-def slices(count: int) -> Iterable[slice]:
-    """Rows 0 to count in pieces."""
-    return (slice(start, start + ROWS_AT_ONCE) for start in range(0, count, ROWS_AT_ONCE))
+def json_objects(columns: Mapping[str, Column | list[bytes]]) -> list[bytes]:
+    """JSON objects `(N,)`, one a row, of columns by name; those that are lists are JSON already."""
+    template = b"{" + b",".join(orjson.dumps(name) + b":%b" for name in columns) + b"}"
+    cells = [column if isinstance(column, list) else json_cells(column) for column in columns.values()]
+    return [template % row for row in zip(*cells, strict=True)]
+
+
+def array_cells(rows: npt.NDArray[np.float64]) -> list[bytes]:
+    """JSON arrays `(N,)` of rows of numbers `(N, K)`."""
+    return [b"[%b]" % row for row in _dumped(rows)[2:-2].split(b"],[")] if len(rows) else []
+
+
+def json_cells(column: Column) -> list[bytes]:
+    """JSON of each value of a column `(N,)` of numbers or texts; null for NaN."""
+    if column.dtype == object:
+        known = {value: orjson.dumps(value) for value in set(column.tolist())}
+        return [known[value] for value in column.tolist()]
+    return _dumped(column)[1:-1].split(b",") if len(column) else []
+
+
+def _dumped(values: Column) -> bytes:
+    return orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _member(name: str, value: bytes) -> bytes:

@@ -23,6 +23,8 @@ class Format:
         why_not: from where a scene lies and the settings to why such a result cannot be written, as one
             sentence with what to do instead; "" where it can.
         read: from a path to a result; None for a format that is only written.
+        is_own: from a path to whether a file is of our making, so that a rerun may take its place; None:
+            whether it can be read back, if that is possible at all.
         heeds: names of the settings that change its files.
         combine: from results, as they come, and a path to one file of all of them, in which each row names
             its image; None for a format that cannot. Results are held one at a time.
@@ -33,5 +35,6 @@ class Format:
     write: Callable[[RunResult, Path], None]
     why_not: Callable[[GeoRef, Writing], str]
     read: Callable[[Path], RunResult] | None = None
+    is_own: Callable[[Path], bool] | None = None
     heeds: tuple[str, ...] = ()
     combine: Callable[[Iterable[RunResult], Path], None] | None = None

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 from sodslice.errors import OutputError, SodsliceError, did_you_mean
 from sodslice.place.georef import GeoRef
+from sodslice.results.columns import writing_of
 from sodslice.results.format import Format
 from sodslice.results.result import RunResult
 from sodslice.results.writing import Writing
-from sodslice.system.files import appearing, check_writable
+from sodslice.system.files import appearing, check_writable, write_atomically
 from sodslice.system.registry import Registry
+
+HOMES = {
+    "json": ("json", "FORMAT"),
+    "geojson": ("geojson", "FORMAT"),
+    "geojsonl": ("geojson", "LINES"),
+    "gpkg": ("layers", "GEOPACKAGE"),
+    "fgb": ("layers", "FLATGEOBUF"),
+    "parquet": ("parquet", "FORMAT"),
+    "csv": ("csv", "FORMAT"),
+    "coco": ("coco", "FORMAT"),
+}
+"""Module and name of each of our own, so that none is loaded before it is asked for."""
 
 FORMATS: Registry[Format] = Registry(
     "format",
     "sodslice.formats",
     {
-        name: lambda name=name: import_module(f"sodslice.results.{name}").FORMAT  # type: ignore[misc]
-        for name in ("json", "geojson")
+        name: lambda home=home: getattr(import_module(f"sodslice.results.{home[0]}"), home[1])  # type: ignore[misc]
+        for name, home in HOMES.items()
     },
 )
 """What results can be written as; packages add theirs by the entry point `sodslice.formats`."""
@@ -70,8 +86,29 @@ def check_output(path: str | Path, *, georef: GeoRef, writing: Writing | None = 
     return chosen
 
 
-def write(result: RunResult, path: str | Path) -> Path:
+def check_heeded(paths: Sequence[str | Path], writing: Writing) -> None:
+    """Make sure that each setting of the formats that was changed changes one of the files.
+
+    Raises:
+        OutputError: one does not, and would be passed over in silence.
+    """
+    chosen = [one for one in map(format_of, paths) if one is not None]
+    plain, usual = dataclasses.asdict(writing), Writing()
+    for name, value in plain.items():
+        if value == getattr(usual, name) or not chosen or any(name in one.heeds for one in chosen):
+            continue
+        able = ", ".join(suffix for one in FORMATS for suffix in one.suffixes if name in one.heeds)
+        shown = f"{name}={value}" if isinstance(value, str) else name
+        raise OutputError(f"`{shown}` would change nothing in {', '.join(map(str, paths))}; it is for {able}")
+
+
+def write(result: RunResult, path: str | Path, *, writing: Writing | None = None) -> Path:
     """Write a result; the suffix chooses the format. Folders are made as needed, files appear whole.
+
+    Args:
+        result: of a run.
+        path: of the file.
+        writing: settings of the formats; None for those that the result was made with.
 
     Returns:
         The path.
@@ -79,16 +116,28 @@ def write(result: RunResult, path: str | Path) -> Path:
     Raises:
         OutputError: see `check_output`; or the disk refuses.
     """
+    path = Path(path)
+    asked = writing
+    if asked is not None:
+        options = {**result.provenance.options, **dataclasses.asdict(asked)}
+        result = replace(result, provenance=replace(result.provenance, options=options))
     writing = writing_of(result)
     chosen = check_output(path, georef=result.georef, writing=writing)
-    with appearing(Path(path)) as half:
+    if asked is not None:
+        check_heeded([path], asked)
+    with appearing(path) as half:
         chosen.write(result, half)
-    return Path(path)
+    if writing.qml and "qml" in chosen.heeds:
+        _write_style(result, path.with_suffix(".qml"), writing)
+    return path
 
 
-def writing_of(result: RunResult) -> Writing:
-    """The settings of the formats that a result was made with."""
-    return Writing(pixel_coords=bool(result.provenance.options.get("pixel_coords", False)))
+def _write_style(result: RunResult, path: Path, writing: Writing) -> None:
+    """Write a QGIS style, unless there is one, which somebody may have made to their taste."""
+    from sodslice.results.qgis_style import qml
+
+    if not path.exists():
+        write_atomically(path, qml(result.class_names, geometry=writing.geometry).encode())
 
 
 def load_result(path: str | Path) -> RunResult:
@@ -107,7 +156,15 @@ def load_result(path: str | Path) -> RunResult:
 
 
 def is_own(path: Path) -> bool:
-    """Whether a file was written by `write`, so that a rerun may take its place."""
+    """Whether a file was written by `write`, so that a rerun may take its place.
+
+    Formats of other packages that neither tell whose a file is nor read it back are taken for our own.
+    """
+    chosen = format_of(path)
+    if chosen is not None and chosen.is_own is not None:
+        return chosen.is_own(path)
+    if chosen is not None and chosen.read is None:
+        return True
     try:
         load_result(path)
     except SodsliceError:

@@ -7,12 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 
 from sodslice.place.georef import GeoRef, corners
-from sodslice.results.document import COMBINED, about, image_facts, slices, write_document
+from sodslice.results.columns import Column, slices
+from sodslice.results.document import (
+    COMBINED,
+    about,
+    array_cells,
+    image_facts,
+    json_objects,
+    write_document,
+)
 from sodslice.results.format import Format
 from sodslice.results.reading import read_result
-from sodslice.results.result import RunResult, rounded_boxes, written_rows
+from sodslice.results.result import RunResult, rounded_boxes, rounded_scores
 from sodslice.results.writing import Writing
 
 MAP_DECIMALS = 8
@@ -26,17 +35,29 @@ def write_json(result: RunResult, path: Path) -> None:
     """
     head = {"input_path": result.scene.path, "page_index": None}
     with path.open("wb") as file:
-        write_document(file, head, "boxes", _items(result), about(result))
+        write_document(file, head, "boxes", _items(result, {}), about(result))
 
 
-def _items(result: RunResult) -> Iterator[dict[str, Any]]:
+def _items(result: RunResult, first: dict[str, str]) -> Iterator[list[bytes]]:
+    """The boxes as JSON, in pieces.
+
+    Args:
+        result: of a run.
+        first: columns that come first, the same in all rows.
+    """
     on_own_map = result.georef.placed and not result.georef.on_map
     for part in slices(len(result)):
         some = result.rows(part)
-        rings = _on_own_map(some) if on_own_map else None
-        for row, (cls_id, label, score, box) in enumerate(written_rows(some)):
-            item: dict[str, Any] = {"cls_id": cls_id, "label": label, "score": score, "coordinate": box}
-            yield item if rings is None else {**item, "map": rings[row]}
+        columns: dict[str, Column | list[bytes]] = {
+            name: np.full(len(some), value, object) for name, value in first.items()
+        }
+        columns["cls_id"] = np.asarray(some.detections.labels)
+        columns["label"] = np.array(some.labels, object)
+        columns["score"] = rounded_scores(some)
+        columns["coordinate"] = array_cells(rounded_boxes(some))
+        if on_own_map:
+            columns["map"] = [orjson.dumps(ring) for ring in _on_own_map(some)]
+        yield json_objects(columns)
 
 
 def _on_own_map(result: RunResult) -> list[list[list[float]]]:
@@ -51,10 +72,10 @@ def combine_json(results: Iterable[RunResult], path: Path) -> None:
     """Write one JSON document of many results: `boxes`, each with its `image`, and facts on the `images`."""
     images: list[dict[str, Any]] = []
 
-    def items() -> Iterator[dict[str, Any]]:
+    def items() -> Iterator[list[bytes]]:
         for result in results:
             images.append(image_facts(result))
-            yield from ({"image": result.scene.path, **item} for item in _items(result))
+            yield from _items(result, {"image": result.scene.path})
 
     with path.open("wb") as file:
         write_document(file, COMBINED, "boxes", items(), {"images": images})
@@ -65,5 +86,11 @@ def _anything(_georef: GeoRef, _writing: Writing) -> str:
 
 
 FORMAT = Format(
-    "json", (".json",), write=write_json, why_not=_anything, read=read_result, combine=combine_json
+    "json",
+    (".json",),
+    write=write_json,
+    why_not=_anything,
+    read=read_result,
+    heeds=("pixel_coords",),
+    combine=combine_json,
 )

@@ -10,7 +10,7 @@ from sodslice.errors import SodsliceError
 from sodslice.system.version import __version__
 from sodslice.values.records import plain_record, read_fields
 
-SCHEMA = 2
+SCHEMA = 3
 """Of what is written today. Files without one were written before there were any, and are read as 1."""
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from sodslice.errors import SodsliceError
 from sodslice.place.georef import GeoRef
+from sodslice.results.columns import EDGES
 from sodslice.results.provenance import Provenance, SceneFacts, Timings
 from sodslice.results.result import RunResult
 from sodslice.tables.detections import NO_TILE, Detections
@@ -79,11 +80,13 @@ def _timings(given: Any) -> Timings | None:
 
 def _detections(content: Mapping[str, Any], classes: int) -> Detections:
     """The table of the boxes of JSON, or of the features of GeoJSON."""
-    rows, box, (what, plural) = _rows(content)
+    rows, (what, plural) = _rows(content)
+    keys, box = _box_keys(rows, what)
     for number, row in enumerate(rows):
-        if not isinstance(row, Mapping) or not {box, "score", "cls_id"} <= set(row):
+        if not isinstance(row, Mapping) or not {*keys, "score", "cls_id"} <= set(row):
             raise ValueError(f"{what} {number} needs {box}, score and cls_id")
-    boxes = _column([row[box] for row in rows], (len(rows), 4), f"{box} of each of its {plural}")
+    edges = [row[keys[0]] if len(keys) == 1 else [row[key] for key in keys] for row in rows]
+    boxes = _column(edges, (len(rows), 4), f"{box} of each of its {plural}")
     if (np.abs(boxes) > MOST_PX).any():
         raise ValueError(
             f"the {box} of each of its {plural} must be pixels of a scene, no more than {MOST_PX}"
@@ -96,16 +99,27 @@ def _detections(content: Mapping[str, Any], classes: int) -> Detections:
     return Detections(boxes, scores, labels, np.full(len(rows), NO_TILE))
 
 
-def _rows(content: Mapping[str, Any]) -> tuple[Sequence[Any], str, tuple[str, str]]:
-    """The rows with boxes, the name of the box in them, and the words for a row and for several."""
+def _rows(content: Mapping[str, Any]) -> tuple[Sequence[Any], tuple[str, str]]:
+    """The rows with boxes, and the words for a row and for several."""
     key = "features" if "features" in content else "boxes"
     listed = content.get(key)
     if not isinstance(listed, list):  # a file is wrong, not a caller
         raise ValueError(f"{key} must be a list, got {type(listed).__name__}")  # noqa: TRY004
     if key == "boxes":
-        return listed, "coordinate", ("box", "boxes")
-    properties = [f.get("properties") if isinstance(f, Mapping) else None for f in listed]
-    return properties, "bbox_px", ("feature", "features")
+        return listed, ("box", "boxes")
+    return [f.get("properties") if isinstance(f, Mapping) else None for f in listed], ("feature", "features")
+
+
+def _box_keys(rows: Sequence[Any], what: str) -> tuple[Sequence[str], str]:
+    """The names of the edges of a box in a row, and a word for them.
+
+    A feature has each edge by itself; before version 3 of the schema it had all as `bbox_px`.
+    """
+    if what == "box":
+        return ("coordinate",), "coordinate"
+    if rows and isinstance(rows[0], Mapping) and "bbox_px" in rows[0]:
+        return ("bbox_px",), "bbox_px"
+    return EDGES, "x0, y0, x1, y1"
 
 
 def _column(values: Sequence[Any], shape: tuple[int, ...], what: str) -> Any:

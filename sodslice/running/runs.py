@@ -11,7 +11,7 @@ from typing import Any
 
 from sodslice.errors import OptionError, OutputError
 from sodslice.inference import ModelSpec, as_ready
-from sodslice.results import RunResult, Timings, Writing, check_output, is_own, write
+from sodslice.results import RunResult, Timings, check_heeded, check_output, is_own, write
 from sodslice.running.events import Events
 from sodslice.running.execution import carry_out, hands_for
 from sodslice.running.finishing import finish_seen
@@ -62,6 +62,7 @@ def run(
     try:
         plan = make_plan(opened, model=given or model, options=settings)
         check_outputs(outputs, plan, settings)
+        check_heeded(outputs, settings.writing)
         hands = hands_for(plan, settings.work.workers, here=here)
         if isinstance(hands, Processes):
             check_reopens(opened, plan)
@@ -143,15 +144,14 @@ def check_outputs(outputs: Sequence[str | Path], plan: RunPlan, options: Options
             sodslice did not write.
         OptionError: what was seen is to be kept, and cannot be.
     """
-    writing = Writing(pixel_coords=options.writing.pixel_coords)
     for path in outputs:
         for read in (plan.scene.name, options.coverage.aoi):
             if read and Path(path).resolve() == Path(read).resolve():
                 raise OutputError(
                     f"`output={path}` would overwrite {read}, which the run reads; give another name"
                 )
-        chosen = check_output(path, georef=plan.scene.georef, writing=writing)
-        if Path(path).exists() and chosen.read is not None and not is_own(Path(path)):
+        check_output(path, georef=plan.scene.georef, writing=options.writing)
+        if Path(path).exists() and not is_own(Path(path)):
             raise OutputError(
                 f"{path} is here and was not written by sodslice; give another `output`, or move it away"
             )

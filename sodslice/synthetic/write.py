@@ -86,10 +86,12 @@ def geojson_truth(found: DrawnTruth, spec: SceneSpec, file_name: str) -> dict[st
     Raises:
         GeoRefError: the scene has no CRS, or its CRS has no longitude and latitude there.
     """
+    import orjson
+
     from sodslice.place.footprints import footprints_of
     from sodslice.place.geojson import COLLECTION
     from sodslice.place.georef import GeoRef
-    from sodslice.place.polygons import footprint_polygons, polygon_features
+    from sodslice.place.polygons import polygon_texts
 
     georef = GeoRef(spec.affine, spec.crs)
     boxes = np.round(found.boxes, BOX_DECIMALS)
@@ -100,7 +102,11 @@ def geojson_truth(found: DrawnTruth, spec: SceneSpec, file_name: str) -> dict[st
             zip(found.kind_names, _shares(found), boxes.tolist(), strict=True), start=1
         )
     ]
-    features = polygon_features(footprint_polygons(places, DEGREE_DECIMALS), properties)
+    texts = polygon_texts(places, DEGREE_DECIMALS)
+    features = [
+        {"type": "Feature", "geometry": orjson.loads(text), "properties": values}
+        for text, values in zip(texts, properties, strict=True)
+    ]
     scene = {"path": file_name, "width": spec.width, "height": spec.height, "gsd_m": spec.gsd_m}
     return {"type": COLLECTION, "features": features, "scene": scene, "georef": georef.as_dict()}
 

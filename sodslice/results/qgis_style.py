@@ -1,0 +1,151 @@
+"""Styles of QGIS (3.22 and later): boxes outlined by class, opaque by score, the scene seen through them."""
+
+from __future__ import annotations
+
+import colorsys
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from sodslice.results.writing import BOX
+
+DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+
+COLOURS = ("#d55e00", "#0072b2", "#f0e442", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+"""Okabe and Ito's, which the colour-blind tell apart; vermilion first, which shows on roads and on grass."""
+GOLDEN = 0.618033988749895
+"""Of a turn round the colours: further classes are as far from those before as they can be."""
+
+OPACITY = '35 + 65 * coalesce("score", 1)'
+LABEL = '"label" || \' \' || format_number("score", 2)'
+LABELLED_TO = 2000
+"""Labels show at scales of 1:2000 and larger."""
+OUTLINE_MM, POINT_MM = "0.6", "2.4"
+
+LAYER_STYLES = """
+CREATE TABLE IF NOT EXISTS layer_styles (
+    id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256), f_table_schema TEXT(256),
+    f_table_name TEXT(256), f_geometry_column TEXT(256), styleName TEXT(30), styleQML TEXT, styleSLD TEXT,
+    useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30),
+    update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+)
+"""
+"""As QGIS makes it."""
+
+
+def qml(class_names: Sequence[str], *, geometry: str) -> str:
+    """A style as QGIS saves it.
+
+    Args:
+        class_names: each gets a colour of its own.
+        geometry: "box": an outline; "point": a ring.
+    """
+    root = Element("qgis", version="3.22.0", styleCategories="Symbology|Labeling", labelsEnabled="1")
+    renderer = SubElement(
+        root, "renderer-v2", type="categorizedSymbol", attr="label", forceraster="0", symbollevels="0"
+    )
+    categories, symbols = SubElement(renderer, "categories"), SubElement(renderer, "symbols")
+    for number, name in enumerate(dict.fromkeys(class_names)):
+        SubElement(categories, "category", symbol=str(number), value=name, label=name, render="true")
+        symbols.append(_symbol(str(number), _colour(number), geometry))
+    root.append(_labelling())
+    indent(root)
+    return DOCTYPE + tostring(root, encoding="unicode") + "\n"
+
+
+def add_style(path: Path, layer: str, column: str, style: str) -> None:
+    """Put a style into a GeoPackage, which QGIS takes for the layer by itself.
+
+    Args:
+        path: of the GeoPackage.
+        layer: the table that it is for.
+        column: of its geometries.
+        style: as `qml` gives it.
+    """
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(LAYER_STYLES)
+        database.execute(
+            "INSERT INTO gpkg_contents (table_name, data_type, identifier, description) "
+            "VALUES ('layer_styles', 'attributes', 'layer_styles', '')"
+        )
+        database.execute(
+            "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, "
+            "styleName, styleQML, styleSLD, useAsDefault, description, owner) "
+            "VALUES ('', '', ?, ?, 'detections', ?, '', 1, 'outlined by class, opaque by score', '')",
+            (layer, column, style),
+        )
+
+
+def _colour(number: int) -> tuple[int, int, int]:
+    """Red, green and blue of a class."""
+    if number < len(COLOURS):
+        red, green, blue = bytes.fromhex(COLOURS[number][1:])
+        return red, green, blue
+    shares = colorsys.hls_to_rgb(number * GOLDEN % 1, 0.45 + 0.2 * (number % 2), 0.85)
+    red, green, blue = (round(255 * share) for share in shares)
+    return red, green, blue
+
+
+def _symbol(name: str, colour: tuple[int, int, int], geometry: str) -> Element:
+    kind = "fill" if geometry == BOX else "marker"
+    symbol = Element("symbol", name=name, type=kind, alpha="1", clip_to_extent="1", force_rhr="0")
+    opacity = {"active": True, "expression": OPACITY, "type": 3}
+    symbol.append(_defined({"alpha": opacity}))
+    words = ",".join(map(str, (*colour, 255)))
+    if kind == "fill":
+        line = {"line_color": words, "line_style": "solid", "line_width": OUTLINE_MM, "line_width_unit": "MM"}
+        symbol.append(_layer("SimpleLine", {**line, "joinstyle": "miter"}))
+    else:
+        ring = {"outline_color": words, "outline_style": "solid", "outline_width": OUTLINE_MM}
+        size = {"outline_width_unit": "MM", "size": POINT_MM, "size_unit": "MM"}
+        symbol.append(_layer("SimpleMarker", {"name": "circle", "color": "0,0,0,0", **ring, **size}))
+    return symbol
+
+
+def _layer(kind: str, properties: Mapping[str, str]) -> Element:
+    layer = Element("layer", attrib={"class": kind, "enabled": "1", "locked": "0", "pass": "0"})
+    layer.append(_option("", dict(properties)))
+    for key, value in properties.items():  # as readers before 3.24 want them
+        SubElement(layer, "prop", k=key, v=value)
+    return layer
+
+
+def _defined(properties: Mapping[str, Any]) -> Element:
+    """Properties that depend on a row."""
+    element = Element("data_defined_properties")
+    element.append(_option("", {"name": "", "properties": dict(properties), "type": "collection"}))
+    return element
+
+
+def _option(name: str, value: Any) -> Element:
+    """A value as QGIS writes variants."""
+    named = {"name": name} if name else {}
+    if isinstance(value, dict):
+        element = Element("Option", attrib={**named, "type": "Map"})
+        element.extend(_option(key, inner) for key, inner in value.items())
+        return element
+    kind = "bool" if isinstance(value, bool) else "int" if isinstance(value, int) else "QString"
+    text = str(value).lower() if kind == "bool" else str(value)
+    return Element("Option", attrib={**named, "type": kind, "value": text})
+
+
+def _labelling() -> Element:
+    labelling = Element("labeling", type="simple")
+    settings = SubElement(labelling, "settings", calloutType="simple")
+    text = SubElement(
+        settings, "text-style", fieldName=LABEL, isExpression="1", fontSize="8", fontSizeUnit="Point",
+        textColor="30,30,30,255", textOpacity="1",
+    )  # fmt: skip
+    SubElement(
+        text, "text-buffer", bufferDraw="1", bufferSize="0.8", bufferSizeUnits="MM",
+        bufferColor="255,255,255,255", bufferOpacity="0.8",
+    )  # fmt: skip
+    SubElement(settings, "placement", placement="6", dist="0.5", distUnits="MM", priority="5")
+    SubElement(
+        settings, "rendering", scaleVisibility="1", scaleMin="0", scaleMax=str(LABELLED_TO), drawLabels="1",
+        obstacle="0", displayAll="0",
+    )  # fmt: skip
+    return labelling
