@@ -22,7 +22,7 @@ from sodslice.place.georef import GeoRef
 from sodslice.results import check_output
 from sodslice.running.planning import ModelLike, OptionsLike, finishing_of
 from sodslice.scene import Rendering, as_scene
-from sodslice.settings import Options, as_options
+from sodslice.settings import Options, as_options, names_settings
 
 SPARE = 1
 """Scenes under way beside those that are looked at: one is opened, or written, meanwhile."""
@@ -31,6 +31,7 @@ MOST_AT_ONCE = 33
 """Scenes under way where a call of the model takes many tiles."""
 
 
+@names_settings
 def run_many(
     scenes: Sources,
     *,

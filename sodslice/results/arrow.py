@@ -63,7 +63,7 @@ def batch_of(piece: Piece, wanted: Any, *, multi: bool = False) -> Any:
         multi: polygons are MultiPolygons, all of them.
     """
     pa = package("pyarrow")
-    wkbs = _wkbs(piece, multi=multi)
+    wkbs = wkbs_of(piece, multi=multi)
     arrays = [pa.array(wkbs, pa.binary())]
     columns = piece.columns
     arrays += [
@@ -76,7 +76,7 @@ def batch_of(piece: Piece, wanted: Any, *, multi: bool = False) -> Any:
     return pa.RecordBatch.from_arrays(arrays, schema=wanted)
 
 
-def _wkbs(piece: Piece, *, multi: bool) -> list[bytes]:
+def wkbs_of(piece: Piece, *, multi: bool) -> list[bytes]:
     """WKB of the rows that have a place."""
     if piece.places is not None:
         return polygon_wkbs(piece.places, multi=multi)

@@ -23,7 +23,7 @@ from sodslice.running.tiling import chosen_grid
 from sodslice.scene import ScaleWish, Scene, SceneBase, as_scene, scene_identity, seen_size
 from sodslice.scene.layout import plan_reading
 from sodslice.scene.photo import FOOTPRINT_FROM
-from sodslice.settings import Options, as_options
+from sodslice.settings import Options, as_options, names_settings
 from sodslice.system.version import __version__
 from sodslice.tables.limits import size_words
 from sodslice.tables.tiles import Grid, TileIds
@@ -44,6 +44,7 @@ ModelLike = str | Path | Detector | ModelSpec
 OptionsLike = Options | Mapping[str, Any] | str | Path
 
 
+@names_settings
 def make_plan(
     scene: SceneLike, *, model: ModelLike | None = None, options: OptionsLike | None = None
 ) -> RunPlan:

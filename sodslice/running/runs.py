@@ -22,13 +22,14 @@ from sodslice.running.processes import Processes
 from sodslice.running.store import FileStore, MemoryStore
 from sodslice.running.travel import check_reopens
 from sodslice.scene import as_scene
-from sodslice.settings import Options, as_options
+from sodslice.settings import Options, as_options, names_settings
 from sodslice.system.files import remove_leftovers
 
 JOURNAL_SUFFIX = ".journal"
 RAW_SUFFIX = ".raw"
 
 
+@names_settings
 def run(
     scene: SceneLike,
     *,

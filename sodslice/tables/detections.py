@@ -16,7 +16,7 @@ NO_TILE = -1
 """The tile id of a detection whose tile is not known."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Detections:
     """Detected boxes as columns; frozen, always complete, read-only.
 
@@ -81,6 +81,9 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def __repr__(self) -> str:
+        return f"<Detections: {len(self)} box{'' if len(self) == 1 else 'es'}>"
 
     def __getitem__(self, rows: Any) -> Detections:
         """The rows chosen by a slice, a mask `(N,)` or an index array, as a new table."""
