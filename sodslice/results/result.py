@@ -143,7 +143,8 @@ class RunResult:
             DataError: ids of categories are negative, or beyond 100 000.
             SceneError: the scene cannot be read.
         """
-        return exchange().from_sahi(predicted, scene=scene)
+        made: RunResult = exchange().from_sahi(predicted, scene=scene)
+        return made
 
 
 def exchange() -> Any:
