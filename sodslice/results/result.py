@@ -129,7 +129,8 @@ class RunResult:
 
     def to_sahi(self) -> list[Any]:
         """A `sahi.prediction.ObjectPrediction` of each row, in pixels of the whole scene."""
-        return exchange().to_sahi(self)
+        objects: list[Any] = exchange().to_sahi(self)
+        return objects
 
     @classmethod
     def from_sahi(cls, predicted: Any, *, scene: str | None = None) -> RunResult:
