@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from sodslice.jobs import JobEvents, JobProgress
 
 LOG_SECONDS = 10.0
-"""At most so often the log says how far the work has come."""
+"""At most so often the log says how far the work has come; in the first minute more often."""
+FIRST_MINUTE, OFTEN_SECONDS = 60.0, 1.0
 
 FEW_SECONDS, FEW_MINUTES = 90, 90 * 60
 
@@ -70,7 +71,7 @@ def _json_events() -> JobEvents:
         wants_pixels = True
 
         def __init__(self) -> None:
-            self._said = time.monotonic()
+            self._began = self._said = time.monotonic()
             self._jobs = False
 
         def scene(self, path: Path, number: int, total: int | None) -> None:
@@ -90,8 +91,10 @@ def _json_events() -> JobEvents:
                 self._tell({"tiles_done": done, "tiles": total}, last=done == total)
 
         def _tell(self, facts: dict[str, Any], *, last: bool) -> None:
-            if last or time.monotonic() - self._said > LOG_SECONDS:
-                self._said = time.monotonic()
+            now = time.monotonic()
+            gap = OFTEN_SECONDS if now - self._began < FIRST_MINUTE else LOG_SECONDS
+            if last or now - self._said > gap:
+                self._said = now
                 log_event("progress", **facts)
 
     return Told()

@@ -73,9 +73,7 @@ def from_sahi(predicted: Any, *, scene: str | None = None) -> RunResult:
     objects = list(getattr(predicted, "object_prediction_list", predicted))
     ids = [int(one.category.id) for one in objects]
     if ids and not 0 <= min(ids) <= max(ids) <= MOST_CLASSES:
-        raise DataError(
-            f"SAHI's categories have ids from {min(ids)} to {max(ids)}; number them from 0 on"
-        )
+        raise DataError(f"SAHI's categories have ids from {min(ids)} to {max(ids)}; number them from 0 on")
     known = {number: str(one.category.name) for number, one in zip(ids, objects, strict=True)}
     names = tuple(known.get(number, f"class {number}") for number in range(max(ids, default=-1) + 1))
     boxes = np.array([_box(one) for one in objects], np.float64).reshape(-1, 4)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from sodslice.results.writing import BOX
+from sodslice.results.writing import BOX, POINT
 
 DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 
@@ -21,6 +21,8 @@ GOLDEN = 0.618033988749895
 
 OPACITY = '35 + 65 * coalesce("score", 1)'
 LABEL = '"label" || \' \' || format_number("score", 2)'
+PLACEMENTS = {BOX: "8", POINT: "6"}
+"""QGIS's numbers of "outside polygons" and "around a point, best places first"."""
 LABELLED_TO = 2000
 """Labels show at scales of 1:2000 and larger."""
 OUTLINE_MM, POINT_MM = "0.6", "2.4"
@@ -51,7 +53,7 @@ def qml(class_names: Sequence[str], *, geometry: str) -> str:
     for number, name in enumerate(dict.fromkeys(class_names)):
         SubElement(categories, "category", symbol=str(number), value=name, label=name, render="true")
         symbols.append(_symbol(str(number), _colour(number), geometry))
-    root.append(_labelling())
+    root.append(_labelling(geometry))
     indent(root)
     return DOCTYPE + tostring(root, encoding="unicode") + "\n"
 
@@ -132,18 +134,20 @@ def _option(name: str, value: Any) -> Element:
     return Element("Option", attrib={**named, "type": kind, "value": text})
 
 
-def _labelling() -> Element:
+def _labelling(geometry: str) -> Element:
     labelling = Element("labeling", type="simple")
     settings = SubElement(labelling, "settings", calloutType="simple")
     text = SubElement(
         settings, "text-style", fieldName=LABEL, isExpression="1", fontSize="8", fontSizeUnit="Point",
-        textColor="30,30,30,255", textOpacity="1",
+        textColor="255,255,255,255", textOpacity="1",
     )  # fmt: skip
     SubElement(
         text, "text-buffer", bufferDraw="1", bufferSize="0.8", bufferSizeUnits="MM",
-        bufferColor="255,255,255,255", bufferOpacity="0.8",
+        bufferColor="25,25,25,255", bufferOpacity="0.7",
     )  # fmt: skip
-    SubElement(settings, "placement", placement="6", dist="0.5", distUnits="MM", priority="5")
+    SubElement(
+        settings, "placement", placement=PLACEMENTS[geometry], dist="0.5", distUnits="MM", priority="5"
+    )
     SubElement(
         settings, "rendering", scaleVisibility="1", scaleMin="0", scaleMax=str(LABELLED_TO), drawLabels="1",
         obstacle="0", displayAll="0",
