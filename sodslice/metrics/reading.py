@@ -17,6 +17,7 @@ from sodslice.metrics.layer import Layer, distinct_names
 from sodslice.place.geojson import COLLECTION, read_features, what_it_holds
 from sodslice.results.reading import is_result, result_from
 from sodslice.results.result import RunResult
+from sodslice.tables.labelled import read_labels
 from sodslice.tables.limits import MOST_PX
 from sodslice.values import cells
 from sodslice.values.columns import is_table
@@ -115,7 +116,7 @@ def read_region(path: str | Path, *, in_degrees: bool) -> BaseGeometry:
 
 
 def _truth_layers(path: str | Path, label_key: str | None) -> list[Layer]:
-    document = read_json(path)
+    document = read_labels(path)
     if _is_geojson(document):
         return [geojson_layer(document, str(path), label_key=label_key)]
     if isinstance(document, dict) and ({"images", "annotations", "categories"} & set(document)):

@@ -14,10 +14,10 @@ from sodslice.scene import NO_WISH, Rendering, ScaleWish
 from sodslice.system.named_files import NamedFiles
 from sodslice.tables.boxes import clip
 from sodslice.tables.coco import CocoTable, ImageRow, parse_right_rows
+from sodslice.tables.labelled import read_labels
 from sodslice.training.images import image_size
 from sodslice.training.pictures import Objects
 from sodslice.values import cells
-from sodslice.values.documents import read_json
 
 SHOWN_PROBLEMS = 20
 
@@ -67,9 +67,9 @@ def read_coco(
         is there, to look for more of them.
     """
     try:
-        content = read_json(annotations)
+        content = read_labels(annotations)
     except DataError as error:
-        return [], [f"{error}; give the json of a COCO set"]
+        return [], [f"{error}; give the json of a COCO set, or an export of Label Studio or CVAT"]
     table, problems = parse_right_rows(content, files=files)
     if not problems and not table.images:
         problems = [f"it has no image that fits {files!r}" if files != "*" else "it has no images"]

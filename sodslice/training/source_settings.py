@@ -31,7 +31,7 @@ class SourceSettings(Rendering):
         "", Setting(_TEXT, "what to call it in messages; the json, scene or 'synthetic' where not given")
     )
     images: str = setting("", Setting(_TEXT, "COCO set: folder of the images"))
-    annotations: str = setting("", Setting(_TEXT, "COCO set: its json"))
+    annotations: str = setting("", Setting(_TEXT, "COCO set: its json, or an export of Label Studio or CVAT"))
     files: str = setting("*", Setting(_TEXT, "COCO set: only images whose file name fits this pattern"))
     scene: str = setting("", Setting(_TEXT, "large scene: the raster, read window by window"))
     truth: str = setting(

@@ -1,0 +1,73 @@
+"""What Label Studio imports: tasks with predictions, and the configuration of the labelling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from sodslice.report.review.crops import Crop
+from sodslice.tables.labelled.label_studio import CROP
+
+LABEL, IMAGE = "label", "image"
+COLOURS = ("#d55e00", "#0072b2", "#f0e442", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+
+
+def task_of(crop: Crop, file: str, *, before: str, class_names: Sequence[str], model: str) -> dict[str, Any]:
+    """A task with what was found as its prediction.
+
+    Args:
+        crop: the window.
+        file: its picture, in the folder of crops; the way back from an export.
+        before: what stands before it in its address, as Label Studio fetches it.
+        class_names: of the labels.
+        model: which found it.
+    """
+    found = crop.found
+    rows = zip(found.boxes.tolist(), found.labels.tolist(), found.scores.tolist(), strict=True)
+    regions = [
+        {
+            "id": f"box{number}",
+            "type": "rectanglelabels",
+            "from_name": LABEL,
+            "to_name": IMAGE,
+            "original_width": crop.width,
+            "original_height": crop.height,
+            "image_rotation": 0,
+            "score": round(score, 4),
+            "value": {
+                **_shares(box, crop.width, crop.height),
+                "rotation": 0,
+                "rectanglelabels": [class_names[label]],
+            },
+        }
+        for number, (box, label, score) in enumerate(rows, start=1)
+    ]
+    prediction = {
+        "model_version": model,
+        "score": round(float(found.scores.min(initial=1)), 4),
+        "result": regions,
+    }
+    return {
+        "data": {IMAGE: before + quote(file), CROP: file, "x": crop.x, "y": crop.y},
+        "predictions": [prediction],
+    }
+
+
+def labelling_config(class_names: Sequence[str]) -> str:
+    """The configuration of a project with rectangles of these classes."""
+    view = Element("View")
+    SubElement(view, "Image", name=IMAGE, value=f"${IMAGE}", zoom="true", zoomControl="true")
+    labels = SubElement(view, "RectangleLabels", name=LABEL, toName=IMAGE, strokeWidth="2", opacity="0.1")
+    for number, name in enumerate(class_names):
+        SubElement(labels, "Label", value=name, background=COLOURS[number % len(COLOURS)])
+    indent(view)
+    return tostring(view, encoding="unicode") + "\n"
+
+
+def _shares(box: list[float], width: int, height: int) -> dict[str, float]:
+    """A box in percent of the picture."""
+    x0, y0, x1, y1 = box
+    return {"x": 100 * x0 / width, "y": 100 * y0 / height, "width": 100 * (x1 - x0) / width,
+            "height": 100 * (y1 - y0) / height}  # fmt: skip
