@@ -436,7 +436,7 @@ def test_a_scene_without_a_place_is_written_in_pixels(tmp_path):
     assert document["bbox"] == list(RECTANGLE)
     (ring,) = document["features"][0]["geometry"]["coordinates"]
     assert sorted(map(tuple, ring[:-1])) == sorted(corner_points())
-    assert "area_m2" not in document["features"][0]["properties"]
+    assert document["features"][0]["properties"]["area_m2"] is None
 
 
 SHARED = {

@@ -28,3 +28,11 @@ def bounds(pieces: Iterable[Boxes], decimals: int = 7, *, degrees: bool = True) 
 def box_of(feature: dict[str, Any]) -> list[float]:
     """Edges in scene pixels of a feature of a result."""
     return [feature["properties"][edge] for edge in ("x0", "y0", "x1", "y1")]
+
+
+def without_timings(result: RunResult) -> bytes:
+    """The JSON document of a result but for its timings."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "a.json"
+        write_json(replace(result, timings=None), path)
+        return path.read_bytes()
