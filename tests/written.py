@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from sodslice import RunResult
 from sodslice.place.bounds import Bounds
 from sodslice.place.footprints import Footprints
 from sodslice.place.polygons import polygon_texts
+from sodslice.results.json import write_json
 from sodslice.tables.boxes import Boxes
 
 
