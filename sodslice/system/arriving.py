@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import responses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,8 @@ class Arriving:
         limits: when to give up.
         clock: runs for as long as they say.
         progress: is told of each piece.
+        shown: what messages call it.
+        lasting: whether what has come stays for another download.
     """
 
     url: str
@@ -86,9 +89,11 @@ class Arriving:
     limits: Limits
     clock: Clock
     progress: Progress
+    shown: str
+    lasting: bool
 
     def __post_init__(self) -> None:
-        self._validator, self._total = _noted(self.path, self.url)
+        self._validator, self._total = _noted(self.path, self.url) if self.lasting else ("", None)
 
     @property
     def done(self) -> int:
@@ -97,7 +102,7 @@ class Arriving:
 
     def kept(self) -> str:
         """A closing half sentence on what has come; "" where that is of no use."""
-        if not self.done or not self._validator:
+        if not self.lasting or not self.done or not self._validator:
             return ""
         return f"; {self.done / MEBIBYTE:.1f} MiB of it are kept, and another try goes on from there"
 
@@ -108,7 +113,7 @@ class Arriving:
             FetchError: it is.
         """
         if self.clock.left <= 0:
-            raise FetchError(f"{self.url}: it took more than {self.limits.seconds:g} s{self.kept()}")
+            raise FetchError(f"{self.shown}: it took more than {self.limits.seconds:g} s{self.kept()}")
 
     def forget(self) -> None:
         """Start over."""
@@ -126,7 +131,7 @@ class Arriving:
             return
         self.check_time()
         done = self.done if self._validator else 0
-        with _said(self.url, self.limits), led(client, self._request(client, done), self.url) as response:
+        with _said(self.shown, self.limits), led(client, self._request(client, done), self.shown) as response:
             self._check_answer(response)
             if response.status_code == PARTIAL:
                 self._check_part(response, done)
@@ -149,18 +154,18 @@ class Arriving:
             FetchError: it does not.
         """
         code = response.status_code
-        words = f"the server answers {code} {response.reason_phrase}".rstrip()
+        words = f"the server answers {code} {responses.get(code, '')}".rstrip()
         if code in ABSENT:
-            raise AbsentError(f"{self.url}: {words}")
+            raise AbsentError(f"{self.shown}: {words}")
         if code == BEYOND:
             self.forget()
             raise TryAgain(f"{words} to the rest of the file")
         if code in BUSY:
             raise TryAgain(words, _asked_pause(response))
         if code not in (200, PARTIAL):
-            raise FetchError(f"{self.url}: {words}{self.kept()}")
+            raise FetchError(f"{self.shown}: {words}{self.kept()}")
         if response.headers.get("content-encoding", "identity") != "identity":
-            raise FetchError(f"{self.url}: the server sends the file in another form than it has")
+            raise FetchError(f"{self.shown}: the server sends the file in another form than it has")
 
     def _check_part(self, response: httpx.Response, done: int) -> None:
         """Whether a part is the one that is missing.
@@ -187,8 +192,9 @@ class Arriving:
         found = [each for each in (etag if etag.startswith('"') else "", date) if _can_be_sent(each)]
         self._validator = found[0] if found and self._total is not None else ""
         self._check_size(self._total or 0)
-        notes = {"url": self.url, "validator": self._validator, "bytes": self._total}
-        write_atomically(_notes(self.path), orjson.dumps(notes))
+        if self.lasting:
+            notes = {"url": self.url, "validator": self._validator, "bytes": self._total}
+            write_atomically(_notes(self.path), orjson.dumps(notes))
 
     def _take(self, response: httpx.Response) -> None:
         """Write what comes behind what is there.
@@ -220,7 +226,7 @@ class Arriving:
         if size > self.limits.most_bytes:
             self.forget()
             most = self.limits.most_bytes / MEBIBYTE
-            raise FetchError(f"{self.url} has {size / MEBIBYTE:.1f} MiB, at most {most:.1f} are fetched")
+            raise FetchError(f"{self.shown} is larger than {most:.4g} MiB, the most that is fetched")
 
 
 def _notes(path: Path) -> Path:
@@ -251,7 +257,7 @@ def _asked_pause(response: httpx.Response) -> float:
 
 
 @contextmanager
-def _said(url: str, limits: Limits) -> Iterator[None]:
+def _said(shown: str, limits: Limits) -> Iterator[None]:
     """What goes wrong on the way, in our words.
 
     Raises:
@@ -266,7 +272,7 @@ def _said(url: str, limits: Limits) -> Iterator[None]:
         what = "no connection" if isinstance(error, httpx.ConnectTimeout) else "nothing came"
         raise TryAgain(f"{what} for {limits.silence_s:g} s") from None
     except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-        raise FetchError(f"{url} cannot be fetched: {' '.join(str(error).split())}") from None
+        raise FetchError(f"{shown} cannot be fetched: {' '.join(str(error).split())}") from None
     except httpx.ConnectError as error:
         raise TryAgain(f"no connection ({' '.join(str(error).split())})") from None
     except httpx.RequestError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,8 @@ from sodslice.system.redirects import check_leads
 from sodslice.system.version import __version__
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 log = logging.getLogger(__name__)
@@ -23,25 +26,36 @@ LONGEST_PAUSE_S = 30.0
 """Between two tries."""
 
 
-def download(url: str, path: Path, *, limits: Limits = USUAL, progress: Progress | None = None) -> Path:
+def download(
+    url: str,
+    path: Path,
+    *,
+    limits: Limits = USUAL,
+    progress: Progress | None = None,
+    shown: str = "",
+    lasting: bool = True,
+) -> Path:
     """Fetch a file; where a part of it lies already, go on behind that part.
 
-    What has come stays where the download ends early, with a small JSON beside it that tells of which file
-    it is a part: another call goes on if the server still has that one, by its ETag or its date.
+    What has come stays, as a rule, where the download ends early, with a small JSON beside it that tells of
+    which file it is a part: another call goes on if the server still has that one, by its ETag or its date.
 
     Args:
         url: http or https.
         path: where the file comes to lie, which is given back; not to be used by two processes at once.
         limits: when to give up.
         progress: is told of each piece.
+        shown: what messages and logs call it, where the URL holds what they must not show.
+        lasting: whether what has come stays where it ends early; else it is of use to this call alone.
 
     Raises:
         AbsentError: the server has no such file.
         FetchError: it cannot be had; the message says what was tried and how it ended.
         OSError: the disk refuses.
     """
-    with Clock(limits.seconds) as clock, _client(url) as client:
-        arriving = Arriving(url, path, limits, clock, progress or (lambda _done, _total: None))
+    told, shown = progress or (lambda _done, _total: None), shown or url
+    with Clock(limits.seconds) as clock, _client(shown) as client:
+        arriving = Arriving(url, path, limits, clock, told, shown, lasting)
         _until_whole(arriving, client, limits)
     return path
 
@@ -63,8 +77,8 @@ def _until_whole(arriving: Arriving, client: httpx.Client, limits: Limits) -> No
             pause = limits.pause_s if grown else pause
             if vain >= limits.tries:
                 tried = f"tried {limits.tries} times" if limits.tries > 1 else "tried once"
-                raise FetchError(f"{arriving.url}: {tried}, {failed}{arriving.kept()}") from None
-            log.info("%s: %s; trying again", arriving.url, failed)
+                raise FetchError(f"{arriving.shown}: {tried}, {failed}{arriving.kept()}") from None
+            log.info("%s: %s; trying again", arriving.shown, failed)
             time.sleep(min(max(pause, failed.pause_s), LONGEST_PAUSE_S, max(arriving.clock.left, 0)))
             pause *= 2
         else:
@@ -84,6 +98,7 @@ def _client(shown: str) -> httpx.Client:
 
     try:
         return httpx.Client(
+            verify=_trusted(),
             limits=httpx.Limits(max_keepalive_connections=0),
             headers={"Accept-Encoding": "identity", "User-Agent": f"sodslice/{__version__}"},
             event_hooks={"response": [partial(check_leads, shown=shown)]},
@@ -93,3 +108,13 @@ def _client(shown: str) -> httpx.Client:
             "the proxy or certificate settings of the environment cannot be used: "
             f"{' '.join(str(error).split())}; correct or unset them"
         ) from None
+
+
+def _trusted() -> ssl.SSLContext:
+    """The certificates of the environment; where it names none, httpx's own and the system's."""
+    import httpx
+
+    context = httpx.create_ssl_context()
+    if not (os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")):
+        context.load_default_certs()
+    return context
