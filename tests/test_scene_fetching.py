@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import gc
-import http.server
 import io
 import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
 import tempfile
-import threading
 import time
-from contextlib import suppress
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -23,6 +26,20 @@ from sodslice.integrations.paddlex import create_pipeline
 from sodslice.scene.fetching import _parts, _spelt, is_address, scene_of_address, shown_address
 from sodslice.system.arriving import Limits
 from tests.command_line import sodslice as typed
+from tests.web import (
+    claim,
+    flood,
+    mute,
+    redirect,
+    serve,
+    stall,
+    status,
+    trickle,
+    trickle_head,
+    truncate,
+    web_server,
+    words,
+)
 
 
 def bright_png() -> bytes:
@@ -43,128 +60,47 @@ BLOBS = {
 }
 
 
-class Server(http.server.BaseHTTPRequestHandler):
-    """Serves the image, and every trouble by its name."""
+@pytest.fixture
+def web(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with web_server() as server:
+        for path in ("/bright.png", "/deep/bright.png"):
+            server.put(path, PNG)
+        server.put("/moved.png", b"", redirect("/deep/bright.png"))
+        yield server
 
-    def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
-        name = path.rpartition("/")[2].partition(".")[0]
-        getattr(self, {"headers": "headers_"}.get(name, name), self.bright_by_other_letters)()
 
-    def bright_by_other_letters(self) -> None:
-        name = unquote(self.path.partition("?")[0]).rpartition("/")[2]
-        self.bright() if name in OTHER_LETTERS or len(name) > 40 else self.nothing()
-
-    def nothing(self) -> None:
-        self.send_error(404)
-
-    def bright(self, length: int | None = None, sent: bytes = PNG) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(sent) if length is None else length))
-        self.end_headers()
-        self.wfile.write(sent)
-
-    def moved(self) -> None:
-        self.leads_to("/pictures/bright.png")
-
-    def leads_to(self, where: str) -> None:
-        self.send_response(302)
-        self.send_header("Location", where)
-        self.end_headers()
-
-    def flooding(self) -> None:
-        """A redirect with a body without an end."""
-        self.send_response(302)
-        self.send_header("Location", "/bright.png")
-        self.end_headers()
-        with suppress(OSError):
-            while not self.server.stopping:
-                self.wfile.write(bytes(100_000))
-                self.server.flooded += 100_000
-
-    def local(self) -> None:
-        self.leads_to("file:///etc/hostname")
-
-    def ftp(self) -> None:
-        self.leads_to("ftp://127.0.0.1/a.png")
-
-    def keyed(self) -> None:
-        self.leads_to("ftp://u:SECRET@h/x?sig=SECRET")
-
-    def known(self) -> None:
-        self.leads_to("http://u:SECRET@127.0.0.1:1/x")
-
-    def nonsense(self) -> None:
-        self.leads_to("http://host:SECRET/x")
-
-    def secretive(self) -> None:
-        self.send_response(503, "SECRET")
-        self.end_headers()
-
-    def headers_(self) -> None:
-        """Headers that come slowly, each before the silence would be too long."""
-        self.wfile.write(b"HTTP/1.1 200 OK\r\n")
-        for number in range(40):
-            self.wfile.write(b"X-%d: y\r\n" % number)
-            self.wfile.flush()
-            time.sleep(0.1)
-        self.wfile.write(b"Content-Length: %d\r\n\r\n%b" % (len(PNG), PNG))
-
-    def round(self) -> None:
-        self.leads_to("/round.png")
-
-    def cut(self) -> None:
-        self.bright(length=len(PNG) + 50)
-
-    def boasts(self) -> None:
-        self.bright(length=10**12)
-
-    def endless(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        while not self.server.stopping:
-            self.wfile.write(bytes(10_000))
-
-    def drips(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        while not self.server.stopping:
-            self.wfile.write(b".")
-            self.wfile.flush()
-            time.sleep(0.02)
-
-    def stalls(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.server.ended.wait(20)
-
-    def page(self) -> None:
-        self.bright(sent=b"<html>please log in</html>")
-
-    def broken(self) -> None:
-        self.send_error(503)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def handle(self) -> None:
-        with suppress(OSError):  # the client had enough
-            super().handle()
+@pytest.fixture
+def address(web):
+    return web.url
 
 
 @pytest.fixture(scope="module")
-def address():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    server.flooded = 0
-    server.stopping, server.ended = False, threading.Event()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.stopping = True
-    server.ended.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def certificate(tmp_path_factory):
+    """Of this machine, signed by itself; its key is in the same file."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl, which makes certificates, is not installed")
+    file = tmp_path_factory.mktemp("certificate") / "both.pem"
+    how = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+    subprocess.run(
+        ["openssl", *how.split(), "-keyout", str(file), "-out", str(file.with_suffix(".crt"))],
+        check=True,
+        capture_output=True,
+    )
+    file.write_bytes(file.read_bytes() + file.with_suffix(".crt").read_bytes())
+    return file
+
+
+@pytest.fixture
+def secure_web(certificate, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with web_server(context) as server:
+        server.put("/bright.png", PNG)
+        yield server
 
 
 @pytest.mark.parametrize("path", ["/bright.png", "/moved.png", "/deep/bright.png?size=3#part"])
@@ -174,10 +110,6 @@ def test_an_image_is_fetched_and_called_like_its_address(address, path):
     assert result.scene.path == f"{address}{path.partition('?')[0]}"
 
 
-def test_the_body_of_a_redirect_is_not_read(address):
-    assert len(sodslice.run(f"{address}/flooding.png", model="blobs")) == 1
-
-
 def test_secrets_of_an_address_are_not_kept():
     assert shown_address("https://host:8443/a/b@2.png?token=1#x") == "https://host:8443/a/b@2.png"
     with pytest.raises(SceneError, match="an address with user and password is not fetched") as caught:
@@ -185,45 +117,180 @@ def test_secrets_of_an_address_are_not_kept():
     assert "word@" not in str(caught.value)
 
 
+BY_HAND = "; download it by hand and give the file"
+LARGE = f" is larger than 1 MiB, the most that is fetched{BY_HAND}"
+LATE = f": it took more than 0.5 s{BY_HAND}"
+
+
 @pytest.mark.parametrize(
-    ("path", "words"),
+    ("answer", "said"),
     [
         (
-            "/keyed.png",
-            " leads to an address of ftp, which is neither http nor https; download it by hand and",
+            redirect("ftp://u:SECRET@h/x?sig=SECRET"),
+            f" leads to an address of ftp, which is neither http nor https{BY_HAND}",
         ),
-        ("/known.png", " leads to an address with user and password; it is not followed"),
-        ("/nonsense.png", " leads to an address that is malformed"),
-        ("/headers.png", ": it took more than 1 s; download it by hand and give the file"),
-        ("/secretive.png", ": tried once, the server answers 503 Service Unavailable; download it by"),
-        ("/nothing-here.png", ": the server answers 404 Not Found; download it by hand and give the file$"),
-        ("/broken.png", ": tried once, the server answers 503"),
-        ("/local.png", " leads to an address of file, which is neither http nor https"),
-        ("/ftp.png", " leads to an address of ftp, which is neither"),
-        ("/round.png", " leads to another place more than 5 times"),
-        ("/cut.png", rf"the connection broke .*received {len(PNG)} bytes, expected {len(PNG) + 50}.*by hand"),
         (
-            "/boasts.png",
-            "is larger than 1 MiB, the most that is fetched; download it by hand and give the file",
+            redirect("http://u:SECRET@127.0.0.1:1/x"),
+            f" leads to an address with user and password; it is not followed{BY_HAND}",
         ),
-        ("/endless.png", "is larger than 1 MiB, the most that is fetched"),
-        ("/drips.png", ": it took more than 1 s; download it by hand and give the file"),
-        ("/stalls.png", ": tried once, nothing came for 0.3 s"),
-        ("/page.png", "is not an image that GDAL can open"),
+        (redirect("http://host:SECRET/x"), f" leads to an address that is malformed{BY_HAND}"),
+        (
+            redirect("http://SECRET..host/x"),
+            f" cannot be fetched: it is at, or leads to, a host of no good name{BY_HAND}",
+        ),
+        (redirect("/a.png"), f" leads to another place more than 5 times{BY_HAND}"),
+        (status(302), f": the server answers 302 Found{BY_HAND}"),
+        (status(404), ": the server answers 404 Not Found; correct the address"),
+        (words(b"HTTP/1.1 403 SECRET\r\n\r\n"), f": the server answers 403 Forbidden{BY_HAND}"),
+        (status(503), f": tried twice, the server answers 503 Service Unavailable{BY_HAND}"),
+        (words(b"SECRET\r\n\r\n"), f": tried twice, the connection broke (illegal status line){BY_HAND}"),
+        (
+            words(b"HTTP/1.1 302 Found\r\nLocation /SECRET\r\n\r\n"),
+            f": tried twice, the connection broke (illegal header line){BY_HAND}",
+        ),
+        (
+            claim(len(PNG) + 50),
+            ": tried twice, the connection broke (peer closed connection without sending complete message "
+            f"body (received {len(PNG)} bytes, expected {len(PNG) + 50})){BY_HAND}",
+        ),
+        (claim(10**12), LARGE),
+        (flood(200), LARGE),
+        (trickle(len(PNG), 0.05), LATE),
+        (trickle_head(0.05), LATE),
+        (status(503, Retry_After="20"), LATE),
     ],
 )
-def test_trouble_is_one_line_and_leaves_nothing(address, path, words, tmp_path, monkeypatch):
+def test_trouble_is_one_line_and_leaves_nothing(web, answer, said, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    begun = time.monotonic()
-    with pytest.raises(SceneError, match=words) as caught:
-        scene_of_address(address + path, limits=Limits(2**20, 1.0, 0.3, tries=1))
-    assert time.monotonic() - begun < 4
-    assert str(caught.value).startswith((f"{address}{path} ", f"{address}{path}: "))
-    assert "\n" not in str(caught.value)
-    assert str(tmp_path) not in str(caught.value)
-    assert "SECRET" not in str(caught.value)
+    url = web.put("/a.png", PNG, answer)
+    begun, seconds = time.monotonic(), 0.5 if said == LATE else 10.0
+    with pytest.raises(SceneError) as caught:
+        scene_of_address(f"{url}?sig=SECRET", limits=Limits(1 << 20, seconds, tries=2, pause_s=0.01))
+    assert time.monotonic() - begun < 3
+    assert str(caught.value) == url + said.replace("tried twice", "tried 2 times")
     gc.collect()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("first", [mute, stall(10)])
+def test_silence_is_given_up_sooner_than_the_time_is_over(web, first):
+    url = web.put("/a.png", PNG, first, mute)
+    with pytest.raises(SceneError) as caught:
+        scene_of_address(url, limits=Limits(silence_s=0.2, tries=2, pause_s=0.01))
+    assert str(caught.value) == f"{url}: tried 2 times, nothing came for 0.2 s{BY_HAND}"
+
+
+def test_what_is_no_image_is_called_like_its_address(web, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    url = web.put("/page.png", b"<html>please log in</html>")
+    with pytest.raises(SceneError, match=f"^{url} is not an image that GDAL can open") as caught:
+        scene_of_address(f"{url}?sig=SECRET")
+    assert str(tmp_path) not in str(caught.value)
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_refuses_is_said(web, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("sodslice.scene.fetching.download", refuse)
+    with pytest.raises(SceneError) as caught:
+        scene_of_address(f"{web.url}/bright.png?sig=SECRET")
+    assert str(caught.value) == (
+        f"{web.url}/bright.png needs a temporary file, which fails: No space left on device"
+    )
+
+
+def test_beside_the_image_lies_nothing(web, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    web.answers["/bright.png"] = [truncate(20), serve]
+    scene = scene_of_address(f"{web.url}/bright.png")
+    assert [wanted for _, wanted in web.asked] == ["", "bytes=20-"]
+    assert [path.name for path in tmp_path.rglob("*.*")] == ["image.png"]
+    assert scene.width == 120
+
+
+def test_the_body_of_a_redirect_is_not_read(web):
+    url = web.put("/old.png", b"", flood(302, Location="/bright.png"))
+    assert scene_of_address(url).width == 120
+    assert web.flooded < 32 << 20
+
+
+def test_an_address_is_tried_three_times_within_seconds(web):
+    busy, absent = web.put("/busy.png", b"", status(503)), f"{web.url}/none.png"
+    for url, asked in ((busy, 3), (absent, 1)):
+        begun = time.monotonic()
+        with pytest.raises(SceneError):
+            scene_of_address(url)
+        assert time.monotonic() - begun < (1 if asked == 1 else 3)
+        assert [path for path, _ in web.asked].count(url.removeprefix(web.url)) == asked
+
+
+def test_no_connection_is_found_out_within_seconds():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/a.png"
+        begun = time.monotonic()
+        with pytest.raises(SceneError, match=rf"{url}: tried 3 times, no connection \(.*refused\); download"):
+            scene_of_address(url)
+        assert time.monotonic() - begun < 3
+
+
+def test_the_proxy_of_the_environment_is_asked(web, monkeypatch):
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, web.url)
+    web.files["http://nowhere.invalid/a.png"] = PNG
+    assert scene_of_address("http://nowhere.invalid/a.png").width == 120
+    assert web.asked == [("http://nowhere.invalid/a.png", "")]
+
+
+def test_certificates_that_nobody_trusts_are_refused(secure_web):
+    with pytest.raises(SceneError, match=r"no connection \(.*CERTIFICATE_VERIFY_FAILED.*\); download it by"):
+        scene_of_address(f"{secure_web.url}/bright.png", limits=Limits(tries=1))
+    assert secure_web.asked == []
+
+
+def test_certificates_of_the_environment_are_trusted(secure_web, certificate, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    assert scene_of_address(f"{secure_web.url}/bright.png").width == 120
+
+
+@pytest.fixture
+def trusted(certificate, monkeypatch):
+    """As if the system knew the certificate."""
+    monkeypatch.setattr(
+        ssl.SSLContext,
+        "load_default_certs",
+        lambda self, *_: self.load_verify_locations(certificate),
+    )
+
+
+@pytest.mark.usefixtures("trusted")
+def test_certificates_of_the_system_are_trusted(secure_web):
+    assert scene_of_address(f"{secure_web.url}/bright.png").width == 120
+
+
+@pytest.mark.usefixtures("trusted")
+def test_nothing_leads_from_https_to_http(secure_web, web):
+    url = secure_web.put("/old.png", b"", redirect(f"{web.url}/bright.png?sig=SECRET"))
+    with pytest.raises(SceneError) as caught:
+        scene_of_address(url)
+    assert str(caught.value) == (
+        f"{url} leads to an address that is not encrypted; it is not followed{BY_HAND}"
+    )
+    assert web.asked == []
+
+
+@pytest.mark.usefixtures("trusted")
+def test_the_host_that_a_redirect_leads_to_is_not_shown(secure_web, web):
+    elsewhere = secure_web.url.replace("127.0.0.1", "localhost")
+    url = web.put("/old.png", b"", redirect(f"{elsewhere}/bright.png"))
+    with pytest.raises(SceneError, match="Hostname mismatch") as caught:
+        scene_of_address(url, limits=Limits(tries=1))
+    assert "localhost" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -231,6 +298,7 @@ def test_trouble_is_one_line_and_leaves_nothing(address, path, words, tmp_path, 
     [
         ("http://127.0.0.1:1/a.png", ": tried 3 times, no connection .*Connection refused"),
         ("http://nowhere.invalid/a.png", "http://nowhere.invalid/a.png: tried 3 times, no connection "),
+        (f"http://{'x' * 70}.example/a.png", "it is at, or leads to, a host of no good name; download it by"),
         ("https:///a.png", "'https:///a.png' is no address of an image; write https://host/name.jpg"),
         ("http://host:99999999/a", "is no address of an image"),
         ("http://[::1/a", "is no address of an image"),
@@ -293,7 +361,8 @@ def test_paddlexs_pipeline_takes_addresses_and_names_files_by_them(address, tmp_
 
 
 @pytest.mark.parametrize("name", OTHER_LETTERS)
-def test_addresses_may_have_other_letters_and_spaces(address, name):
+def test_addresses_may_have_other_letters_and_spaces(web, address, name):
+    web.put(f"/{quote(name, '[]')}", PNG)
     result = sodslice.run(f"{address}/{name}?q=图 x%20y", model="blobs")
     assert len(result.detections.boxes) == 1
     assert result.scene.path == f"{address}/{name}"
@@ -313,7 +382,8 @@ def test_no_error_shows_the_query_of_an_address():
 
 
 @pytest.mark.parametrize("name", ["图" * 90, "a" * 300, "%E5%9B%BE" * 90], ids=["wide", "long", "quoted"])
-def test_long_names_of_addresses_are_cut(address, tmp_path, name):
+def test_long_names_of_addresses_are_cut(web, address, tmp_path, name):
+    web.put(f"/{quote(name, '%')}.png", PNG)
     outcomes = list(sodslice.run_many([f"{address}/{name}.png"], model="blobs", output=tmp_path / "many"))
     assert [one.status for one in outcomes] == ["done"]
     with create_pipeline(config=BLOBS) as pipeline:

@@ -282,3 +282,28 @@ def test_settings_of_the_environment_that_cannot_be_used_are_said(name, value, t
     words = "the proxy or certificate settings of the environment cannot be used: .*; correct or unset them"
     with pytest.raises(FetchError, match=words):
         download("https://127.0.0.1:9/x.tar", tmp_path / "f", limits=SOON)
+
+
+@pytest.mark.parametrize("answer", [truncate(30_000), stall(30_000)])
+def test_what_is_not_to_last_is_gone_where_it_ends_early(answer, web, tmp_path):
+    url = web.put(PATH, CONTENT, answer)
+    with pytest.raises(
+        FetchError, match=r"tried once, (nothing came for 0\.2 s|the connection broke \(.*\))$"
+    ):
+        download(url, tmp_path / "f", limits=Limits(silence_s=0.2, tries=1, pause_s=0), lasting=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_to_last_goes_on_within_one_download_without_notes(web, tmp_path):
+    url = web.put(PATH, CONTENT, truncate(30_000), serve)
+    (tmp_path / "f").write_bytes(CONTENT[:10])
+    download(url, tmp_path / "f", limits=SOON, lasting=False)
+    assert ranges(web) == ["", "bytes=30000-"]
+    assert (tmp_path / "f").read_bytes() == CONTENT
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 70])
+def test_a_host_that_no_name_server_can_be_asked_for_is_said(host, tmp_path):
+    with pytest.raises(FetchError, match="it is at, or leads to, a host of no good name"):
+        download(f"http://{host}/f", tmp_path / "f", limits=SOON)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ class Web:
 
     Args:
         url: where it is.
-        files: by path.
+        files: by path, with its query or, where there is no such one, without.
         answers: by path, one a request; the last one stays. Without any, the file is served.
         asked: the requests, each with the range that it wants.
         flooded: bytes that floods sent.
@@ -48,8 +49,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Do what the test says."""
         self.web.asked.append((self.path, self.headers.get("Range", "")))
-        content = self.web.files.get(self.path)
-        answers = self.web.answers.get(self.path, [])
+        path = self.path if self.path in self.web.files else self.path.partition("?")[0]
+        content, answers = self.web.files.get(path), self.web.answers.get(path, [])
         if content is None and not answers:
             return status(404)(self, b"")
         answer = answers.pop(0) if len(answers) > 1 else next(iter(answers), serve)
@@ -64,17 +65,28 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
 
+    def handle(self) -> None:
+        """Answer as long as the client listens."""
+        with suppress(OSError):
+            super().handle()
+
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
 
 @contextmanager
-def web_server() -> Iterator[Web]:
-    """A server while the block lasts."""
+def web_server(secure: ssl.SSLContext | None = None) -> Iterator[Web]:
+    """A server while the block lasts.
+
+    Args:
+        secure: the keys of https.
+    """
     web = Web()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"web": web}))
     server.daemon_threads = True
-    web.url = f"http://127.0.0.1:{server.server_address[1]}"
+    if secure is not None:
+        server.socket = secure.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    web.url = f"{'https' if secure else 'http'}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -204,3 +216,13 @@ def status(code: int, **more: str) -> Answer:
 def redirect(to: str) -> Answer:
     """Another place."""
     return status(302, Location=to)
+
+
+def words(raw: bytes) -> Answer:
+    """An answer as it is written here, head and all."""
+
+    def answer(handler: Handler, _: bytes) -> None:
+        handler.wfile.write(raw)
+        handler.close_connection = True
+
+    return answer

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 from sodslice.errors import FetchError, SceneError
 from sodslice.scene.rendering import Rendering
 from sodslice.scene.temporary import TemporaryScene, temporary_scene
-from sodslice.system.arriving import Limits
+from sodslice.system.arriving import AbsentError, Limits
 from sodslice.system.downloads import download
 from sodslice.system.redirects import SCHEMES
 
@@ -20,7 +20,6 @@ SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,10}")
 AS_THEY_ARE = "/%:@!$&'()*+,;=~[]"
 """In paths; `%` too, since what is quoted already stays so."""
 BY_HAND = "download it by hand and give the file"
-
 
 LIMITS = Limits(most_bytes=2 << 30, seconds=900.0, tries=3)
 """What an image may cost."""
@@ -49,6 +48,8 @@ def scene_of_address(
     def fill(path: Path) -> None:
         try:
             download(_spelt(parts), path, limits=limits, shown=shown, lasting=False)
+        except AbsentError as error:
+            raise SceneError(f"{error}; correct the address") from None
         except FetchError as error:
             raise SceneError(f"{error}; {BY_HAND}") from None
         except OSError as error:

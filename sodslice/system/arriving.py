@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ BUSY = (408, 425, 429, 500, 502, 503, 504)
 
 ABSENT = (404, 410)
 PARTIAL, BEYOND = 206, 416
+OTHERS_WORDS = re.compile(r"(: bytearray|, certificate is not valid for).*", re.DOTALL)
+"""In what httpx says: what a server sent, or the host that a redirect led to."""
+
 MEBIBYTE = 1 << 20
 
 
@@ -175,9 +179,8 @@ class Arriving:
         """
         unit, _, rest = response.headers.get("content-range", "").partition(" ")
         if unit != "bytes" or not rest.startswith(f"{done}-") or rest.rpartition("/")[2] != str(self._total):
-            said = response.headers.get("content-range", "nothing")
             self.forget()
-            raise TryAgain(f"the server sends another part than was asked for ({said})")
+            raise TryAgain("the server sends another part than was asked for")
         name = "etag" if self._validator.startswith('"') else "last-modified"
         if response.headers.get(name, self._validator) != self._validator:
             self.forget()
@@ -272,9 +275,17 @@ def _said(shown: str, limits: Limits) -> Iterator[None]:
         what = "no connection" if isinstance(error, httpx.ConnectTimeout) else "nothing came"
         raise TryAgain(f"{what} for {limits.silence_s:g} s") from None
     except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-        raise FetchError(f"{shown} cannot be fetched: {' '.join(str(error).split())}") from None
+        raise FetchError(f"{shown} cannot be fetched: {_words_of(error)}") from None
+    except UnicodeError:
+        raise FetchError(
+            f"{shown} cannot be fetched: it is at, or leads to, a host of no good name"
+        ) from None
     except httpx.ConnectError as error:
-        raise TryAgain(f"no connection ({' '.join(str(error).split())})") from None
+        raise TryAgain(f"no connection ({_words_of(error)})") from None
     except httpx.RequestError as error:
-        why = " ".join(str(error).split()) or type(error).__name__
-        raise TryAgain(f"the connection broke ({why})") from None
+        raise TryAgain(f"the connection broke ({_words_of(error)})") from None
+
+
+def _words_of(error: Exception) -> str:
+    """What an error says, on one line, but for what others said."""
+    return " ".join(OTHERS_WORDS.sub("", str(error)).split()) or type(error).__name__

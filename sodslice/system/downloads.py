@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sodslice.errors import FetchError
-from sodslice.system.arriving import USUAL, Arriving, Limits, Progress, TryAgain
+from sodslice.system.arriving import USUAL, Arriving, Limits, Progress, TryAgain, remove_download
 from sodslice.system.clock import Clock
 from sodslice.system.redirects import check_leads
+from sodslice.system.unlogged import unlogged
 from sodslice.system.version import __version__
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def download(
 ) -> Path:
     """Fetch a file; where a part of it lies already, go on behind that part.
 
-    What has come stays, as a rule, where the download ends early, with a small JSON beside it that tells of
-    which file it is a part: another call goes on if the server still has that one, by its ETag or its date.
+    What has come stays where the download ends early, with a small JSON beside it that tells of which file
+    it is a part: another call goes on if the server still has that one, by its ETag or its date.
 
     Args:
         url: http or https.
@@ -46,7 +47,7 @@ def download(
         limits: when to give up.
         progress: is told of each piece.
         shown: what messages and logs call it, where the URL holds what they must not show.
-        lasting: whether what has come stays where it ends early; else it is of use to this call alone.
+        lasting: whether what has come stays; else nothing lies there but a whole file, without a JSON.
 
     Raises:
         AbsentError: the server has no such file.
@@ -54,9 +55,14 @@ def download(
         OSError: the disk refuses.
     """
     told, shown = progress or (lambda _done, _total: None), shown or url
-    with Clock(limits.seconds) as clock, _client(shown) as client:
+    with unlogged(), Clock(limits.seconds) as clock, _client(shown) as client:
         arriving = Arriving(url, path, limits, clock, told, shown, lasting)
-        _until_whole(arriving, client, limits)
+        try:
+            _until_whole(arriving, client, limits)
+        except BaseException:
+            if not lasting:
+                remove_download(path)
+            raise
     return path
 
 
