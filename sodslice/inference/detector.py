@@ -33,6 +33,7 @@ class ModelInfo:
             None where it takes any size.
         stride: with `input_size` None: tiles are padded to multiples of it.
         threshold: score that its makers recommend.
+        scores_from: score below which it keeps boxes to itself; thresholds below it are refused.
         suppressed: whether its boxes have already been through NMS within the tile.
         max_per_tile: number of boxes per tile at which it stops; None where it does not. A tile for which it
             gives that many, all scored `KEPT_FROM` or more, is looked at again in parts. Of an exported graph
@@ -57,6 +58,7 @@ class ModelInfo:
     object_px: tuple[float, float] | None = None
     licence: str = ""
     sha256: str = ""
+    scores_from: float = 0.0
 
 
 class Detector(Protocol):
@@ -207,7 +209,8 @@ def check_info(info: ModelInfo) -> None:
             f"the model {info.name} must name its classes as a tuple of words, got class_names={names!r}"
         )
     for name, right, words in (
-        ("threshold", _is_number(info.threshold) and 0 <= info.threshold <= 1, "a score from 0 to 1"),
+        ("threshold", _is_score(info.threshold), "a score from 0 to 1"),
+        ("scores_from", _is_score(info.scores_from), "a score from 0 to 1"),
         ("stride", _is_whole(info.stride), "a number of pixels from 1 on"),
         ("max_per_tile", info.max_per_tile is None or _is_whole(info.max_per_tile), "a number from 1 on"),
         ("input_size", info.input_size is None or _is_size(info.input_size), "height and width in pixels"),
@@ -222,6 +225,10 @@ def check_info(info: ModelInfo) -> None:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _is_score(value: Any) -> bool:
+    return _is_number(value) and 0 <= value <= 1
 
 
 def _is_whole(value: Any) -> bool:

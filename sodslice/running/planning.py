@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from sodslice.errors import GeoRefError, SceneError
-from sodslice.inference import DEFAULT_MODEL, Detector, ModelSpec
+from sodslice.errors import GeoRefError, OptionError, SceneError
+from sodslice.inference import DEFAULT_MODEL, Detector, ModelInfo, ModelSpec
 from sodslice.models import resolve_model
 from sodslice.place.areas import read_area
 from sodslice.place.extent import Restriction, restrict
@@ -131,18 +131,36 @@ def finishing_of(options: Options, spec: ModelSpec) -> Finishing:
     """What counts afterwards, by the classes of a model.
 
     Raises:
-        OptionError: a setting names a class that the model does not know.
+        OptionError: a setting names a class that the model does not know, or a threshold is below all scores
+            that it gives.
     """
     names = spec.info.class_names
+    thresholds = options.keeping.score_thresholds(names, spec.info.threshold)
+    classes = options.keeping.class_ids(names)
+    _check_reach(min((thresholds[label] for label in classes), default=1.0), spec.info)
     return Finishing(
-        thresholds=options.keeping.score_thresholds(names, spec.info.threshold),
-        classes=options.keeping.class_ids(names),
+        thresholds=thresholds,
+        classes=classes,
         merge=options.joining.merge,
         iou=options.joining.iou,
         joined=options.joining.joined_classes(names),
         min_size=options.keeping.min_size,
         max_size=options.keeping.max_size,
     )
+
+
+def _check_reach(lowest: float, info: ModelInfo) -> None:
+    """Refuse a threshold below which a model keeps boxes to itself: they would be missing in silence.
+
+    Raises:
+        OptionError: it is one.
+    """
+    if lowest < info.scores_from:
+        raise OptionError(
+            f"the model {info.name} gives no boxes with scores below {info.scores_from:g}, got "
+            f"`threshold={lowest:g}`; take `threshold={info.scores_from:g}` or more, or make the model with "
+            "a lower limit"
+        )
 
 
 def _planned_scene(scene: SceneBase, options: Options) -> tuple[PlannedScene, tuple[str, ...]]:
