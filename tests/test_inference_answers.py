@@ -110,6 +110,7 @@ def test_tuples_rounding_and_objects_that_go_on_behind_the_edge_are_fine():
     [
         ({"threshold": 50}, "must have a score from 0 to 1 as threshold, got 50"),
         ({"threshold": None}, "as threshold, got None"),
+        ({"scores_from": 1.5}, "must have a score from 0 to 1 as scores_from, got 1.5"),
         ({"max_per_tile": 0}, "must have a number from 1 on as max_per_tile, got 0"),
         ({"input_size": 640}, "must have height and width in pixels as input_size, got 640"),
         ({"stride": 0}, "as stride, got 0"),

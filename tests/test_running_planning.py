@@ -174,3 +174,16 @@ def test_boxes_in_pixels_that_are_seen_are_put_back_and_cut_to_the_scene():
     fine = run(scene, model="blobs", options={"gsd": 0.3, "tile": 1024})
     assert fine.provenance.seen_px == (168, 85)
     assert fine.detections.boxes.tolist() == [[0, 0, 101, 51]]
+
+
+def test_a_threshold_below_which_the_model_keeps_boxes_to_itself_is_refused(tmp_path):
+    model = BlobDetector()
+    model.info = replace(model.info, scores_from=0.3)
+    plan = make_plan(scene_file(tmp_path), model=model, options={"threshold": 0.3})
+    assert type(plan).from_json(plan.to_json()).model.info.scores_from == 0.3
+    with pytest.raises(SodsliceError) as caught:
+        make_plan(tmp_path / "a.tif", model=model, options={"threshold": {"all": 0.5, "blob": 0.29}})
+    assert str(caught.value) == (
+        "the model blobs gives no boxes with scores below 0.3, got `threshold=0.29`; take `threshold=0.3` or "
+        "more, or make the model with a lower limit"
+    )
