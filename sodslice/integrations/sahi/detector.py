@@ -227,5 +227,5 @@ def _of_ultralytics(model: SahiModel, setting: str, default: int) -> Any:
     """A setting of a model of ultralytics, which keeps those that differ from its own; None for others."""
     if all(kind.__name__ != ULTRALYTICS for kind in type(model).__mro__):
         return None
-    overrides = getattr(model.model, "overrides", None)
-    return (overrides or {}).get(setting) or default
+    network = model.model
+    return (getattr(network, "overrides", None) or {}).get(setting) or default
