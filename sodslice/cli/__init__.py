@@ -20,8 +20,8 @@ from sodslice.errors import SodsliceError
 from sodslice.system.version import __version__
 
 COMMANDS = (
-    "run", "jobs", "demo", "plan", "merge", "review", "config", "models", "eval", "train", "export", "bench",
-    "paddlex",
+    "run", "jobs", "demo", "plan", "merge", "report", "review", "config", "models", "eval", "train", "export",
+    "bench", "paddlex",
 )  # fmt: skip
 INTERRUPTED, TERMINATED = 130, 143
 

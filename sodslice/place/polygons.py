@@ -14,6 +14,7 @@ from sodslice.place.edges import Groups
 from sodslice.place.footprints import Footprints, across
 from sodslice.place.newton import Points
 from sodslice.place.rings import parts_of
+from sodslice.tables.boxes import Mask
 
 Numbers = npt.NDArray[np.float64]
 Geometry = dict[str, Any]
@@ -34,7 +35,7 @@ def polygon_texts(places: Footprints, decimals: int) -> list[bytes]:
         places: of the boxes.
         decimals: to which coordinates are rounded.
     """
-    rings = np.round(_closed(places.corners[places.placed]), decimals)
+    rings = np.round(closed_rings(places.corners[places.placed]), decimals)
     texts = [b'{"type":"Polygon","coordinates":[[[%b]]]}' % text for text in _texts(rings, b"]],[[", 3)]
     for row, parts in _several(places):
         texts[row] = orjson.dumps(_geometry(parts, decimals))
@@ -54,7 +55,7 @@ def polygon_wkbs(places: Footprints, *, multi: bool = False) -> list[bytes]:
         places: of the boxes.
         multi: each is a MultiPolygon, as layers want that hold some; else only those of several parts.
     """
-    rings = _closed(places.corners[places.placed])
+    rings = closed_rings(places.corners[places.placed])
     table = np.empty(len(rings), WKB_MULTI if multi else WKB_PLAIN)
     for name, value in (WKB_HEAD | (WKB_MULTI_HEAD if multi else {})).items():
         table[name] = value
@@ -73,6 +74,20 @@ def point_wkbs(points: Points) -> list[bytes]:
     return wkbs
 
 
+def odd_geometries(places: Footprints, decimals: int, *, also: Mask) -> dict[int, Geometry]:
+    """GeoJSON of the boxes that their corners do not tell, by row, and of others that are asked for.
+
+    Args:
+        places: of the boxes.
+        decimals: to which coordinates are rounded.
+        also: `(N,)` further rows.
+    """
+    placed = np.flatnonzero(places.placed).tolist()
+    odd = {placed[at]: _geometry(parts, decimals) for at, parts in _several(places)}
+    plain = [row for row in placed if also[row] and row not in odd]
+    return odd | {row: _geometry((places.corners[row],), decimals) for row in plain}
+
+
 def has_several_parts(places: Footprints) -> bool:
     """Whether some box is written as a MultiPolygon."""
     return any(len(parts) > 1 for _, parts in _several(places))
@@ -80,7 +95,7 @@ def has_several_parts(places: Footprints) -> bool:
 
 def _shape(parts: Sequence[Points], *, multi: bool) -> Any:
     """A Polygon of one ring `(K, 2)`, or a MultiPolygon of several."""
-    polygons = [shapely.Polygon(_closed(part[None])[0]) for part in parts]
+    polygons = [shapely.Polygon(closed_rings(part[None])[0]) for part in parts]
     return polygons[0] if len(polygons) == 1 and not multi else shapely.MultiPolygon(polygons)
 
 
@@ -106,7 +121,7 @@ def _texts(values: Numbers, between: bytes, brackets: int) -> list[bytes]:
 def _geometry(parts: Sequence[Points], decimals: int) -> Geometry:
     """A Polygon of one ring `(K, 2)`, or a MultiPolygon of several, but of none that rounding wipes out."""
     rings = [ring for part in parts for ring in _written(part, decimals)]
-    rings = rings or [np.round(_closed(parts[0][None])[0], decimals)]
+    rings = rings or [np.round(closed_rings(parts[0][None])[0], decimals)]
     listed = [ring.tolist() for ring in rings]
     if len(listed) == 1:
         return {"type": "Polygon", "coordinates": listed}
@@ -115,7 +130,7 @@ def _geometry(parts: Sequence[Points], decimals: int) -> Geometry:
 
 def _written(part: Points, decimals: int) -> list[Points]:
     """A ring `(K, 2)` as it is written: closed, and valid with its points rounded; [] where none is left."""
-    closed = np.round(_closed(part[None])[0], decimals)
+    closed = np.round(closed_rings(part[None])[0], decimals)
     shape = shapely.Polygon(closed)
     if shapely.is_valid(shape):
         return [closed if shapely.is_ccw(shape.exterior) else closed[::-1]]
@@ -124,10 +139,10 @@ def _written(part: Points, decimals: int) -> list[Points]:
         piece for piece in shapely.get_parts(on_grid) if piece.geom_type == "Polygon" and not piece.is_empty
     ]
     rings = [shapely.get_coordinates(piece.exterior)[:-1] for piece in pieces]
-    return [np.round(_closed(ring[None])[0], decimals) for ring in rings]
+    return [np.round(closed_rings(ring[None])[0], decimals) for ring in rings]
 
 
-def _closed(rings: Groups) -> Groups:
+def closed_rings(rings: Groups) -> Groups:
     """The points of rings `(N, K, 2)`, counter-clockwise, the first again at the end: `(N, K + 1, 2)`."""
     x, y = (rings - rings[:, :1]).transpose(2, 0, 1)  # in degrees, small rings would drown in rounding
     twice = (x * np.roll(y, -1, axis=1) - np.roll(x, -1, axis=1) * y).sum(axis=1)

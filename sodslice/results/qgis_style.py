@@ -52,7 +52,7 @@ def qml(class_names: Sequence[str], *, geometry: str) -> str:
     categories, symbols = SubElement(renderer, "categories"), SubElement(renderer, "symbols")
     for number, name in enumerate(dict.fromkeys(class_names)):
         SubElement(categories, "category", symbol=str(number), value=name, label=name, render="true")
-        symbols.append(_symbol(str(number), _colour(number), geometry))
+        symbols.append(_symbol(str(number), colour_of(number), geometry))
     root.append(_labelling(geometry))
     indent(root)
     return DOCTYPE + tostring(root, encoding="unicode") + "\n"
@@ -81,8 +81,8 @@ def add_style(path: Path, layer: str, column: str, style: str) -> None:
         )
 
 
-def _colour(number: int) -> tuple[int, int, int]:
-    """Red, green and blue of a class."""
+def colour_of(number: int) -> tuple[int, int, int]:
+    """Red, green and blue of a class, by its number."""
     if number < len(COLOURS):
         red, green, blue = bytes.fromhex(COLOURS[number][1:])
         return red, green, blue
