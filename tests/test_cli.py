@@ -8,15 +8,17 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
 import yaml
+from click.testing import CliRunner
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
-from sodslice.cli import COMMANDS, main
+from sodslice.cli import COMMANDS, group, main
 from sodslice.settings import load_options
 from tests.command_line import sodslice
 from tests.rasters import scene_with_blobs, write_raster
@@ -311,3 +313,34 @@ def test_an_interrupted_run_leaves_no_output(tmp_path, sent, code):
     assert running.returncode == code
     assert b"Traceback" not in errors
     assert not list(tmp_path.glob("*.json"))
+
+
+def test_settings_of_formats_that_change_nothing_and_files_of_others_are_refused(
+    scene, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.tif").write_bytes(Path(scene).read_bytes())
+
+    def refused(*arguments: str) -> str:
+        done = CliRunner().invoke(
+            group, [*arguments, "--model", "blobs"] if arguments[0] == "run" else arguments
+        )
+        assert done.exit_code != 0
+        return done.output + str(done.exception)
+
+    run_it = ("run", str(scene))
+    assert "would change nothing in stdout.geojson" in refused(*run_it, "-o", "-", "--output-crs", "native")
+    assert "--qml writes a file beside another" in refused(*run_it, "-o", "-", "--qml")
+    assert "would change nothing in SCENE.geojson" in refused(
+        "run", "in", "-o", "out", "--output-crs", "native"
+    )
+    arguments = ["in", "-o", "out", "--output-crs", "native", "--combine", "all.gpkg", "--model", "blobs"]
+    assert CliRunner().invoke(group, ["run", *arguments]).exit_code == 0
+    native = ["-o", "u.json", "-o", "u.gpkg", "--output-crs", "native", "--keep-raw", "--model", "blobs"]
+    assert CliRunner().invoke(group, ["run", str(scene), *native]).exit_code == 0
+    (tmp_path / "mine.csv").write_text("my table, mine\n")
+    assert "mine.csv is here and was not written by sodslice" in refused("merge", "u.json", "-o", "mine.csv")
+    assert (tmp_path / "mine.csv").read_text() == "my table, mine\n"
+    assert CliRunner().invoke(group, ["merge", "u.json", "-o", "again.geojson"]).exit_code == 0
+    assert "would change nothing" in refused("merge", "u.json", "-o", "b.csv", "--geometry", "point")

@@ -16,7 +16,7 @@ def test_the_demo_draws_finds_compares_and_writes(tmp_path):
     assert done.exit_code == 0, done.output
     assert "recall" in done.output
     names = sorted(p.name for p in (tmp_path / "out").iterdir())
-    assert names == ["town-1.geojson", "town-1.json", "town-1.tif", "town-1.truth.json"]
+    assert names == ["town-1.geojson", "town-1.jpg", "town-1.json", "town-1.tif", "town-1.truth.json"]
     found = json.loads((tmp_path / "out" / "town-1.geojson").read_text())["features"]
     assert all(feature["properties"]["area_m2"] > 0 for feature in found)
 

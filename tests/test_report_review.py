@@ -16,7 +16,7 @@ from sodslice import Detections, GeoRef, RunResult, SodsliceError, run, run_many
 from sodslice.cli import group
 from sodslice.errors import OptionError
 from sodslice.report.review import Selection, write_review
-from sodslice.report.review.crops import crops_of, most_doubtful
+from sodslice.report.review.crops import Crop, crops_of, most_doubtful, windows_of
 from sodslice.report.review.cvat import cvat_labels
 from sodslice.report.review.label_studio import labelling_config
 from sodslice.results import SceneFacts
@@ -26,6 +26,10 @@ from sodslice.training.coco import read_coco
 from tests.rasters import scene_with_blobs, write_raster
 
 NAMES = ("car", '<b> & "van"')
+
+
+def all_crops(result: RunResult, between=(0.3, 0.6), side=512) -> list[Crop]:
+    return crops_of(result, windows_of(result, between, side), between[0])
 
 
 def result_of(boxes, scores, *, size=(2000, 1500), path="a.tif") -> RunResult:
@@ -42,7 +46,7 @@ box = st.tuples(st.floats(0, 1900), st.floats(0, 1400), st.floats(1, 900), st.fl
 def test_every_doubtful_detection_lies_whole_in_a_crop_within_the_scene(rows, side):
     boxes = [(x, y, min(x + w, 2000), min(y + h, 1500)) for (x, y, w, h), _ in rows]
     result = result_of(boxes, [score for _, score in rows])
-    crops = crops_of(result, (0.3, 0.6), side)
+    crops = all_crops(result, side=side)
     scores, table = result.detections.scores, result.detections.boxes
     doubtful = table[(scores >= 0.3) & (scores <= 0.6)]
     windows = np.array([(c.x, c.y, c.x + c.width, c.y + c.height) for c in crops]).reshape(-1, 4)
@@ -59,7 +63,7 @@ def test_every_doubtful_detection_lies_whole_in_a_crop_within_the_scene(rows, si
 
 def test_sure_objects_beside_a_doubtful_one_are_labelled_and_unlikely_ones_are_not():
     result = result_of([(500, 500, 530, 520), (600, 500, 630, 520), (650, 500, 670, 520)], [0.45, 0.95, 0.1])
-    (crop,) = crops_of(result, (0.3, 0.6), 512)
+    (crop,) = all_crops(result)
     assert sorted(crop.found.scores.tolist()) == pytest.approx([0.45, 0.95])
     assert (crop.doubtful, crop.doubt) == (1, pytest.approx(1.0))
     moved = crop.found.boxes + (crop.x, crop.y, crop.x, crop.y)
@@ -68,10 +72,39 @@ def test_sure_objects_beside_a_doubtful_one_are_labelled_and_unlikely_ones_are_n
 
 def test_the_most_doubtful_come_first_and_a_limit_keeps_them():
     boxes = [(x, 700, x + 20, 720) for x in (100, 700, 1300, 1900)]
-    crops = [crops_of(result_of(boxes, [0.59, 0.45, 0.32, 0.5]), (0.3, 0.6), 128)]
-    assert [crop.doubt for crop in crops[0]] == sorted([crop.doubt for crop in crops[0]])[::-1]
-    assert [crop.x < 800 or crop.x > 1700 for _, crop in most_doubtful(crops, 2)] == [True, True]
-    assert len(list(most_doubtful(crops, None))) == 4
+    windows = [windows_of(result_of(boxes, [0.59, 0.45, 0.32, 0.5]), (0.3, 0.6), 128)]
+    doubts = [one.doubt for one in windows[0]]
+    assert doubts == sorted(doubts)[::-1]
+    (two,) = most_doubtful(windows, 2)
+    assert [one.edges[0] < 800 or one.edges[0] > 1700 for one in two] == [True, True]
+    assert most_doubtful(windows, None) == [windows[0]]
+
+
+def test_many_objects_take_no_longer_than_their_number():
+    rng = np.random.default_rng(0)
+    low = rng.uniform(0, 60_000, (40_000, 2))
+    boxes = np.concatenate([low, low + 20], axis=1)
+    result = result_of(boxes, rng.uniform(0.3, 0.6, 40_000), size=(61_000, 61_000))
+    windows = windows_of(result, (0.3, 0.6), 128)
+    assert sum(one.doubtful for one in windows) == 40_000
+    assert len(crops_of(result, windows[:50], 0.3)) == 50
+
+
+def test_scenes_of_one_name_are_told_apart(tmp_path):
+    results = []
+    for number, level in enumerate((40, 120)):
+        folder = tmp_path / f"day{number}"
+        folder.mkdir()
+        pixels = np.full((3, 200, 300), level, np.uint8)
+        write_raster(folder / "s.tif", pixels)
+        found = result_of([(10, 10, 30, 30)], [0.5], size=(300, 200), path="s.tif")
+        results.append(found)
+    places = [tmp_path / "day0" / "s.tif", tmp_path / "day1" / "s.tif"]
+    write_review(results, tmp_path / "rv", selection=Selection(side=64), scenes=places)
+    names = sorted(path.name for path in (tmp_path / "rv" / "crops").iterdir())
+    assert names == ["s-2_0_0.png", "s_0_0.png"]
+    levels = [np.array(Image.open(tmp_path / "rv" / "crops" / name)).max() for name in names]
+    assert levels == [120, 40]
 
 
 @pytest.fixture

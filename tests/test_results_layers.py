@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from contextlib import closing
+from dataclasses import replace
 
 import geopandas
 import numpy as np
@@ -11,8 +13,9 @@ import pyogrio
 import pyproj
 import pytest
 
-from sodslice import load_result, write
+from sodslice import GeoRef, load_result, write
 from sodslice.errors import OptionError, OutputError, SodsliceError
+from sodslice.jobs.combining import check_combined
 from sodslice.results import COLUMNS, Writing, columns_of, is_own
 from sodslice.results.layers import LAYER, combine_fgb, combine_gpkg
 from tests.placed_results import CLASSES, MERIDIAN, POLAR, SCENES, UTM, nothing, placed_result
@@ -200,3 +203,81 @@ def test_a_crs_is_one_that_maps_have():
         Writing(output_crs="native", pixel_coords=True)
     with pytest.raises(OutputError, match="counts from the middle of the Earth"):
         write(placed_result(), "never.gpkg", writing=Writing(output_crs="EPSG:4978"))
+
+
+def test_a_flatgeobuf_is_read_back_in_the_order_of_its_rows(tmp_path):
+    result = placed_result()
+    again = load_result(write(result, tmp_path / "a.fgb"))
+    np.testing.assert_array_equal(again.detections.boxes, np.round(result.detections.boxes, 3))
+
+
+@pytest.mark.parametrize("crs", ["EPSG:4807", "EPSG:4813", "+proj=longlat +pm=180"])
+@pytest.mark.parametrize("scene", ["antimeridian", "UTM"])
+def test_degrees_of_other_meridians_and_grads_are_numbers_like_others(tmp_path, crs, scene):
+    result = placed_result(SCENES[scene])
+    table = geopandas.read_file(write(result, tmp_path / "a.gpkg", writing=Writing(output_crs=crs)))
+    table = table.sort_values("id")
+    middles = SCENES[scene].to_lonlat((result.detections.boxes[:, :2] + result.detections.boxes[:, 2:]) / 2)
+    way = pyproj.Transformer.from_crs("OGC:CRS84", crs, always_xy=True)
+    expected = np.stack(way.transform(*middles.T), axis=1)
+    plain = (table.geom_type == "Polygon").to_numpy() | (np.arange(40) > 0)
+    whole = plain & (np.abs(np.abs(middles[:, 0]) - 180) > 1e-3)
+    centres = np.stack([table.geometry.centroid.x, table.geometry.centroid.y], axis=1)
+    np.testing.assert_allclose(centres[whole], expected[whole], atol=1e-4)
+
+
+def test_a_datum_that_proj_would_only_guess_goes_by_wgs_84_as_geojson_does(tmp_path):
+    result = placed_result(GeoRef((0.2, 0, 835_000.0, 0, -0.2, 817_000.0), "EPSG:2326"))
+    table = geopandas.read_file(write(result, tmp_path / "a.gpkg", writing=Writing(output_crs="EPSG:4547")))
+    places_agree(table, result, tolerance_px=0.05)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:3857", "EPSG:3395", "ESRI:54009"])
+def test_boxes_across_the_antimeridian_are_cut_in_projections_of_the_world_too(tmp_path, crs):
+    result = placed_result(MERIDIAN)
+    for suffix in SUFFIXES:
+        table = geopandas.read_file(write(result, tmp_path / f"a{suffix}", writing=Writing(output_crs=crs)))
+        first = table.sort_values("id").geometry.iloc[0]
+        assert len(first.geoms) == 2
+        assert first.area < 10_000
+        assert max(part.bounds[2] - part.bounds[0] for part in first.geoms) < 100
+
+
+@pytest.mark.parametrize("name", ["x#1.gpkg", "x?y.gpkg", "x%20y.gpkg"])
+def test_names_of_files_may_hold_what_addresses_take_for_theirs(tmp_path, name):
+    path = write(placed_result(count=2), tmp_path / name)
+    assert is_own(path)
+    assert [one.name for one in tmp_path.iterdir()] == [name]
+
+
+def test_a_geopackage_with_a_project_or_a_style_of_somebodys_is_no_longer_ours(tmp_path):
+    path = write(placed_result(), tmp_path / "a.gpkg")
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("CREATE TABLE qgis_projects (name TEXT, content BLOB)")
+    assert not is_own(path)
+    path = write(placed_result(), tmp_path / "b.gpkg")
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE layer_styles SET styleQML = '<qgis/>'")
+    assert not is_own(path)
+
+
+def test_what_a_flatgeobuf_cannot_hold_is_refused_and_an_interrupt_stays_one(tmp_path, monkeypatch):
+    long = replace(placed_result(), scene=replace(placed_result().scene, notes=("x" * 100,) * 50_000))
+    with pytest.raises(OutputError, match="too long for FlatGeobuf; write .gpkg or .parquet"):
+        write(long, tmp_path / "a.fgb")
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sodslice.results.batches.batch_of", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(placed_result(), tmp_path / "a.gpkg")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_whose_package_is_missing_is_refused_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyogrio", None)
+    with pytest.raises(
+        OutputError, match=r"all\.gpkg: this format needs the package pyogrio; install sodslice"
+    ):
+        check_combined(tmp_path / "all.gpkg")

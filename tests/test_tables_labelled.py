@@ -127,7 +127,7 @@ def test_json_min_is_read_too(tmp_path):
     ("region", "words"),
     [
         (
-            {"type": "brushlabels", "value": {}, **SIZE},
+            {"type": "brushlabels", "value": {"rle": [1]}, **SIZE},
             "a_0_0.png has a region of brushlabels, which is no box",
         ),
         (
@@ -136,7 +136,7 @@ def test_json_min_is_read_too(tmp_path):
         ),
         (
             {**rectangle(1, 1, 2, 2), "original_width": None},
-            "has a region without label or size of its image",
+            "has a region without one label, or without the size of its",
         ),
         (rectangle("1", 1, 2, 2), "a_0_0.png has a malformed region of rectanglelabels"),
         (rectangle(200, 1, 2, 2), "a_0_0.png has a 'car' without an extent inside it"),
@@ -227,3 +227,56 @@ def test_a_box_that_is_turned_all_the_way_is_itself():
     np.testing.assert_allclose(
         turned_box((1, 2, 5, 4), 360, (3, 3)), [(1, 2), (5, 2), (5, 4), (1, 4)], atol=1e-9
     )
+
+
+def test_shapes_with_labels_of_their_own_are_boxes_too(tmp_path):
+    shape = {"x": 10, "y": 20, "width": 30, "height": 40, "rotation": 0}
+    bare = {"id": "a", "type": "rectangle", "value": shape, **SIZE}
+    named = {"id": "a", "type": "labels", "value": {**shape, "labels": ["car"]}, **SIZE}
+    choice = {"type": "choices", "value": {"choices": ["night"]}}
+    document = read_labels(write_json(tmp_path, [task(bare, named, choice)]))
+    assert boxes_of(document) == [[20, 20, 80, 60]]
+    both = {**named, "value": {**shape, "labels": ["car", "van"]}}
+    with pytest.raises(DataError, match="a region without one label"):
+        read_labels(write_json(tmp_path, [task(both)]))
+    unknown = {**named, "type": "vectorlabels", "value": {"vertices": [1], "vectorlabels": ["car"]}}
+    with pytest.raises(DataError, match="has a region of vectorlabels, which is no box"):
+        read_labels(write_json(tmp_path, [task(unknown)]))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        task(annotations=[{"result": 5}]),
+        {"data": {"image": "a.png"}, "annotations": 5},
+        task(image="http://[bad/a.png"),
+        task({"type": "polygonlabels", "value": {"points": 7, "polygonlabels": ["car"]}, **SIZE}),
+        task(
+            {"type": "polygonlabels", "value": {"points": [[1e308, 1]] * 3, "polygonlabels": ["car"]}, **SIZE}
+        ),
+    ],
+)
+def test_malformed_exports_of_label_studio_are_one_line(tmp_path, given):
+    with pytest.raises(DataError) as caught:
+        read_labels(write_json(tmp_path, [given]))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_image_that_was_not_turned_may_say_so_by_nothing(tmp_path):
+    region = {**rectangle(10, 20, 30, 40), "image_rotation": None}
+    assert boxes_of(read_labels(write_json(tmp_path, [task(region)]))) == [[20, 20, 80, 60]]
+
+
+def test_damaged_and_hostile_xml_is_one_line_and_no_wait(tmp_path):
+    (tmp_path / "a.xml").write_bytes(b'<?xml version="1.0" encoding="bogus"?><annotations/>')
+    with pytest.raises(DataError, match="is not XML: "):
+        read_labels(tmp_path / "a.xml")
+    path = write_xml(tmp_path, "\n" * 2_000_000 + image('<box label="car" xtl="1" ytl="2" xbr="3" ybr="4"/>'))
+    assert len(read_labels(path)["annotations"]) == 1
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(path, "annotations.xml")
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    content[60] ^= 0xFF
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(DataError, match="is a damaged archive: |is not XML: "):
+        read_labels(tmp_path / "a.zip")

@@ -28,8 +28,10 @@ def run_job(scenes: Any, options: Options, how: How) -> int:
     """
     from sodslice.jobs import run_many
     from sodslice.jobs.combining import check_combined
+    from sodslice.results import check_heeded
 
     folder = _folder(how)
+    check_heeded(["SCENE.geojson", "SCENE.json", *how.tables], options.writing)
     for table in how.tables:
         check_combined(table, writes=not how.dry_run)
     if how.dry_run:

@@ -16,6 +16,7 @@ from sodslice.cli._shared import (
     verbosity_flags,
 )
 from sodslice.settings import all_settings
+from sodslice.values.setting import settings_of
 
 
 @click.command(name="merge", cls=GroupedCommand)
@@ -35,13 +36,17 @@ from sodslice.settings import all_settings
 @verbosity_flags
 def command(result: str, outputs: tuple[str, ...], **flags: Any) -> None:
     """Merge what the tiles of RESULT saw again; RESULT was written by `run --keep-raw`."""
-    from sodslice.results import check_heeded, write, writing_of
+    from sodslice.results import Writing, check_heeded, check_output, check_replaceable, write, writing_of
     from sodslice.running import finish_again
 
     set_up_logging(verbose=flags.pop("verbose"), quiet=flags.pop("quiet"))
+    given = typed(flags)
     with typing_errors():
-        again = finish_again(result, typed(flags))
-    check_heeded(outputs, writing_of(again))
+        again = finish_again(result, given)
+    check_heeded(outputs, Writing(**{name: given[name] for name in settings_of(Writing) if name in given}))
+    for path in outputs:
+        check_output(path, georef=again.georef, writing=writing_of(again))
+        check_replaceable(path)
     for path in outputs:
         write(again, path)
     click.echo(f"{again.scene.path}: {len(again)} objects -> {', '.join(outputs)}")

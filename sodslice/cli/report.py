@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sodslice.cli._shared import GroupedCommand, GroupedOption, set_up_logging, verbosity_flags
+from sodslice.cli._shared import GroupedCommand, GroupedOption, moved_scene, set_up_logging, verbosity_flags
 from sodslice.errors import DataError
 
 if TYPE_CHECKING:
@@ -87,9 +87,3 @@ def _scenes(folder: Path, entries: list[Entry]) -> Iterator[JobScene]:
         path = folder / entry.output
         result = load_result(path)
         yield JobScene(entry.name, result, scene=moved_scene(result.scene.path, path))
-
-
-def moved_scene(said: str, result: Path) -> Path | None:
-    """Where a scene lies that is no longer where its result says: beside it, as after a folder was moved."""
-    beside = result.parent / Path(said).name
-    return beside if not Path(said).is_file() and beside.is_file() else None

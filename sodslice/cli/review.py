@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sodslice.cli._shared import GroupedCommand, GroupedOption, set_up_logging, verbosity_flags
+from sodslice.cli._shared import GroupedCommand, GroupedOption, moved_scene, set_up_logging, verbosity_flags
 from sodslice.errors import DataError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def command(results: tuple[str, ...], output: str, **flags: Any) -> None:
     if flags["scene"] is not None:
         if len(loaded) != 1:
             raise click.UsageError("--scene is for one RESULT")
-        places = {loaded[0].scene.path: Path(flags["scene"])}
+        places = [Path(flags["scene"])]
     wanted = Selection(_range(flags["between"]), flags["side"], flags["most"])
     done = write_review(loaded, output, selection=wanted, scenes=places, address=flags["address"])
     more = f", {done.left_out} more left out by --most" if done.left_out else ""
@@ -68,19 +68,13 @@ def _range(text: str) -> tuple[float, float]:
     return low, high
 
 
-def _loaded(words: tuple[str, ...]) -> tuple[list[RunResult], dict[str, Path]]:
+def _loaded(words: tuple[str, ...]) -> tuple[list[RunResult], list[Path | None]]:
     """Results, and where their scenes lie if not where they say, as after a folder was moved."""
     from sodslice.results import load_result
 
-    results, places = [], {}
-    for path in [file for word in words for file in _files(Path(word))]:
-        result = load_result(path)
-        results.append(result)
-        said = Path(result.scene.path)
-        beside = path.parent / said.name
-        if not said.is_file() and beside.is_file():
-            places[result.scene.path] = beside
-    return results, places
+    paths = [file for word in words for file in _files(Path(word))]
+    results = [load_result(path) for path in paths]
+    return results, [moved_scene(one.scene.path, path) for one, path in zip(results, paths, strict=True)]
 
 
 def _files(path: Path) -> list[Path]:

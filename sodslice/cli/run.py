@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +94,7 @@ def _job_flags(command: Any) -> Any:
     multiple=True,
     cls=GroupedOption,
     help="File to write; may be repeated; - is stdout. The suffix chooses: .geojson, .geojsonl, .json, "
-    ".gpkg, .fgb, .parquet, .csv, .coco.json. A folder for many scenes.  "
+    ".gpkg, .fgb, .parquet, .csv, .coco.json, .png, .jpg. A folder for many scenes.  "
     "[default: SCENE.geojson in the current folder, .json where the scene has no CRS]",
 )
 @_job_flags
@@ -209,12 +209,15 @@ def _say_plan(opened: Any, options: Options, files: list[Path], how: How) -> int
 
 def _to_stdout(opened: Any, options: Options, events: Any, how: How) -> int:
     """Run, and write the result to stdout: GeoJSON where the scene is on the map, else JSON."""
-    from sodslice.results import format_of
+    from sodslice.results import check_heeded, format_of
     from sodslice.running import run
     from sodslice.system.files import copied_to
 
-    result = run(opened, options=options, events=events)
     on_map = opened.georef.meant_for_map or options.writing.pixel_coords
+    check_heeded(["stdout.geojson" if on_map else "stdout.json"], replace(options.writing, qml=False))
+    if options.writing.qml:
+        raise click.UsageError("--qml writes a file beside another, and stdout is none; give -o FILE")
+    result = run(opened, options=options, events=events)
     chosen = format_of("stdout.geojson" if on_map else "stdout.json")
     assert chosen is not None
     sys.stdout.flush()

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from sodslice.errors import OutputError, SodsliceError
 from sodslice.jobs.manifest import MANIFEST, entries_of, extents_of
-from sodslice.results import Format, RunResult, format_of, known_suffixes, load_result, writing_of
+from sodslice.place.georef import GeoRef
+from sodslice.results import Format, RunResult, Writing, format_of, known_suffixes, load_result, writing_of
 from sodslice.results.document import COMBINED
 from sodslice.system.files import appearing, check_writable
 
@@ -82,6 +83,9 @@ def check_combined(path: str | Path, *, writes: bool = True) -> Format:
             f"`combine={path}` is no table of many results; its suffix must be one of "
             f"{', '.join(suffix for suffix in known_suffixes() if _combines(suffix))}"
         )
+    reason = chosen.why_not(GeoRef((1, 0, 0, 0, -1, 0), "EPSG:3857"), Writing())
+    if reason:  # a package that it needs is missing
+        raise OutputError(f"{path}: {reason}")
     if writes:
         check_writable(Path(path))
     if Path(path).is_file() and not _is_combined(Path(path), chosen):

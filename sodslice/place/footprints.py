@@ -56,7 +56,12 @@ class Footprints:
         """West, south, east, north `(M, 4)` of those with a place; west > east across the antimeridian."""
         if not self.degrees:
             quads = self.corners[self.placed]
-            return np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1)
+            extents = np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1)
+            at = np.cumsum(self.placed) - 1
+            for row, pieces in self.parts.items():
+                points = np.concatenate(pieces)
+                extents[at[row]] = *points.min(axis=0), *points.max(axis=0)
+            return extents
         whole = [row for row in np.flatnonzero(self.placed).tolist() if row not in self.parts]
         rings = [extent_of(parts) for parts in self.parts.values()]
         return np.concatenate([corner_extents(self.corners[whole]), np.reshape(rings, (-1, 4))])

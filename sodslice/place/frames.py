@@ -9,16 +9,18 @@ import pyproj
 
 from sodslice.errors import GeoRefError
 from sodslice.place.edges import corners
-from sodslice.place.footprints import Footprints, footprints_of
+from sodslice.place.footprints import Footprints, across, footprints_of
 from sodslice.place.georef import GeoRef
 from sodslice.place.newton import Points
-from sodslice.place.reference import LONLAT, between, known_crs, shortened
-from sodslice.place.rings import turned
+from sodslice.place.reference import LONLAT, between, known_crs, shortened, surely_between
+from sodslice.place.rings import parts_of, turned
 from sodslice.tables.boxes import Boxes, centers
 
 NATIVE = "native"
 WGS84 = "EPSG:4326"
 """As files of the field call it; coordinates are longitude before latitude all the same."""
+MERIDIAN = 180 - 1e-9
+"""Degrees: what ends at the antimeridian stays on its side when it is projected."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Frame:
             quads = corners(boxes)
             places = self._known(georef, quads.reshape(-1, 2)).reshape(quads.shape)
             places[np.isnan(places).any(axis=(1, 2))] = np.nan
-            return Footprints(places, degrees=False)
+            return Footprints(places, self._torn(georef, boxes), degrees=False)
         found = footprints_of(georef, boxes)
         if self.crs == WGS84:
             return found
@@ -74,10 +76,25 @@ class Frame:
         if self.own:
             return georef.to_map(pixels)
         assert georef.crs is not None
-        x, y = georef.on_earth(pixels).T
-        moved = np.stack(between(georef.crs, self.crs).transform(x, y), axis=1)
-        moved[~np.isfinite(moved).all(axis=1)] = np.nan
-        return moved
+        way = surely_between(georef.crs, self.crs)
+        if way is None:  # by WGS 84, as all other formats are
+            return _moved(between(LONLAT, self.crs), georef.to_known_lonlat(pixels))
+        return _moved(way, georef.on_earth(pixels))
+
+    def _torn(self, georef: GeoRef, boxes: Boxes) -> dict[int, tuple[Points, ...]]:
+        """Parts of boxes that lie across the antimeridian, where most projections of the world end."""
+        if self.crs is None or self.own:
+            return {}
+        found = footprints_of(georef, boxes)
+        way, torn = between(LONLAT, self.crs), {}
+        for row in np.flatnonzero(across(found.corners)).tolist():
+            inside = [
+                np.clip(ring, (-MERIDIAN, -90), (MERIDIAN, 90)) for ring in parts_of(found.corners[row])
+            ]
+            torn[row] = tuple(_moved(way, ring) for ring in inside)
+        return {
+            row: rings for row, rings in torn.items() if rings and not np.isnan(np.concatenate(rings)).any()
+        }
 
     def _to_datum(self, places: Points) -> Points:
         """Longitude, latitude `(N, 2)` of WGS 84 in the frame's datum, on the same side of 180 degrees."""
@@ -88,6 +105,13 @@ class Frame:
         moved = np.stack([lon, y], axis=1)
         moved[~known] = np.nan
         return moved
+
+
+def _moved(way: pyproj.Transformer, points: Points) -> Points:
+    """Points `(N, 2)` in another CRS; NaN where they have no place in it."""
+    moved = np.stack(way.transform(*points.T), axis=1)
+    moved[~np.isfinite(moved).all(axis=1)] = np.nan
+    return moved
 
 
 PIXELS = Frame(None)
@@ -118,7 +142,15 @@ def frame_of(georef: GeoRef, crs: str, *, pixels: bool = False) -> Frame:
     if system.is_geocentric:
         raise GeoRefError(f"{shortened(known)!r} counts from the middle of the Earth, which no map does")
     between(LONLAT, known)
-    return Frame(known, degrees=system.is_geographic)
+    return Frame(known, degrees=_in_plain_degrees(system))
+
+
+def _in_plain_degrees(system: pyproj.CRS) -> bool:
+    """Whether a CRS counts degrees from Greenwich; grads, and other meridians, are like other numbers."""
+    if not system.is_geographic or system.prime_meridian is None:
+        return False
+    unit = system.axis_info[0].unit_conversion_factor if system.axis_info else np.pi / 180
+    return bool(system.prime_meridian.longitude == 0 and abs(unit - np.pi / 180) < 1e-9)
 
 
 def _own(georef: GeoRef) -> Frame:

@@ -50,6 +50,15 @@ def between(crs: str, other: str) -> pyproj.Transformer:
         raise GeoRefError(f"PROJ finds no way between two CRSs: {_one_line(error)}") from None
 
 
+@lru_cache(maxsize=32)
+def surely_between(crs: str, other: str) -> pyproj.Transformer | None:
+    """As `between`; None where PROJ would only guess, as if two datums were one (its "ballpark")."""
+    try:
+        return pyproj.Transformer.from_crs(crs, other, always_xy=True, allow_ballpark=False)
+    except (CRSError, ProjError):
+        return None
+
+
 def project(transformer: pyproj.Transformer, points: Points, *, inverse: bool = False) -> Points:
     """Points `(N, 2)` in the other CRS.
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         FORMATS,
         check_heeded,
         check_output,
+        check_replaceable,
         format_of,
         is_own,
         known_suffixes,
@@ -52,6 +53,7 @@ __all__ = [
     "Writing",
     "check_heeded",
     "check_output",
+    "check_replaceable",
     "columns_of",
     "format_of",
     "is_own",
@@ -70,7 +72,8 @@ __getattr__ = lazy_names(
     {
         "columns": "COLUMNS columns_of writing_of",
         "format": "Format",
-        "formats": "FORMATS check_heeded check_output format_of is_own known_suffixes load_result write",
+        "formats": "FORMATS check_heeded check_output check_replaceable format_of is_own known_suffixes "
+        "load_result write",
         "keeping": "ALL_CLASSES Keeping",
         "limits": "within_limits",
         "provenance": "FailedTile ModelRecord Provenance SceneFacts TileCounts Timings",

@@ -85,9 +85,9 @@ class Batches:
     def _kind(self, *, alone: bool) -> str:
         if self.writing.geometry == POINT:
             return "Point"
-        if not self.frame.degrees or self._first is None:
+        if self.frame.own or self.frame.crs is None or self._first is None:
             return "Polygon"
-        several = not alone or _some_have_several_parts(self._first, self.writing, self.frame)
+        several = not alone or _some_have_several_parts(self._first, self.writing)
         return "MultiPolygon" if several else "Polygon"
 
     def _check_alike(self, result: RunResult) -> None:
@@ -105,12 +105,14 @@ class Batches:
             )
 
 
-def _some_have_several_parts(result: RunResult, writing: Writing, frame: Frame) -> bool:
+def _some_have_several_parts(result: RunResult, writing: Writing) -> bool:
     """Whether a box is cut in parts. None is where the hull of all keeps away from the antimeridian."""
     if not len(result):
         return False
     boxes = result.detections.boxes
-    hull = frame.footprints(result.georef, np.array([[*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)]]))
+    hull = DEGREES.footprints(
+        result.georef, np.array([[*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)]])
+    )
     if len(hull.extents):
         west, _, east, _ = hull.extents[0]
         if NEAR_MERIDIAN - 180 < west < east < 180 - NEAR_MERIDIAN:

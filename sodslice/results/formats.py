@@ -26,6 +26,8 @@ HOMES = {
     "parquet": ("parquet", "FORMAT"),
     "csv": ("csv", "FORMAT"),
     "coco": ("coco", "FORMAT"),
+    "png": ("picture", "PNG"),
+    "jpeg": ("picture", "JPEG"),
 }
 """Module and name of each of our own, so that none is loaded before it is asked for."""
 
@@ -84,6 +86,18 @@ def check_output(path: str | Path, *, georef: GeoRef, writing: Writing | None = 
         raise OutputError(f"{path}: {reason}")
     check_writable(Path(path))
     return chosen
+
+
+def check_replaceable(path: str | Path) -> None:
+    """Make sure that a file which is written takes no other place than that of one of our own.
+
+    Raises:
+        OutputError: something is there that sodslice did not write, or that somebody added to.
+    """
+    if Path(path).exists() and not is_own(Path(path)):
+        raise OutputError(
+            f"{path} is here and was not written by sodslice; give another `output`, or move it away"
+        )
 
 
 def check_heeded(paths: Sequence[str | Path], writing: Writing) -> None:

@@ -19,6 +19,7 @@ from sodslice.results.batches import Batches, why_not_placed
 from sodslice.results.columns import writing_of
 from sodslice.results.document import COMBINED, about
 from sodslice.results.format import Format
+from sodslice.results.qgis_style import add_style, qml, style_words
 from sodslice.results.reading import result_from
 from sodslice.results.result import RunResult
 from sodslice.results.writing import Writing
@@ -26,6 +27,11 @@ from sodslice.results.writing import Writing
 LAYER = "detections"
 OURS = {LAYER, "layer_styles"}
 """Tables of a GeoPackage that nobody else added anything to."""
+
+STANDARD = ("gpkg_", "rtree_", "sqlite_")
+"""What names of tables begin with that the format itself has."""
+MOST_SAID = 4 << 20
+"""Bytes of metadata in the header of a FlatGeobuf, which readers take whole."""
 
 GPKG, FGB = "GPKG", "FlatGeobuf"
 NAMES = {GPKG: "GeoPackage", FGB: "FlatGeobuf"}
@@ -79,7 +85,10 @@ def read_layer(path: Path) -> RunResult:
     pyogrio = package("pyogrio")
     try:
         said = _said(path)
+        package("pyarrow")
         table = pyogrio.read_arrow(path, layer=LAYER, read_geometry=False)[1]
+        if "id" in table.column_names:
+            table = table.sort_by("id")  # an index orders a FlatGeobuf by place
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
         raise SodsliceError(f"{path} cannot be read: {_line(error)}") from None
     return result_from(content_of(said, table), str(path))
@@ -98,6 +107,10 @@ def _write(batches: Batches, path: Path, driver: str, said: Mapping[str, Any]) -
     rows = _Told(batches.of(columns))
     settings = {"layer": LAYER, "driver": driver, "geometry_name": GEOMETRY, "geometry_type": batches.kind}
     metadata = {MEMBER: orjson.dumps(said).decode()}
+    if driver == FGB and len(metadata[MEMBER]) > MOST_SAID:
+        raise OutputError(
+            "what is to be said of this run is too long for FlatGeobuf; write .gpkg or .parquet"
+        )
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "'crs' was not provided")  # scene pixels
@@ -123,7 +136,7 @@ class _Told:
 
     def __init__(self, items: Iterator[Any]) -> None:
         self._items = items
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -133,14 +146,12 @@ class _Told:
             return next(self._items)
         except StopIteration:
             raise
-        except Exception as error:
+        except BaseException as error:
             self.error = error
             raise
 
 
 def _style(path: Path, class_names: tuple[str, ...], writing: Writing) -> None:
-    from sodslice.results.qgis_style import add_style, qml
-
     add_style(path, LAYER, "geom", qml(class_names, geometry=writing.geometry))
 
 
@@ -164,8 +175,13 @@ def _is_own(path: Path) -> bool:
 
 
 def _has_only_our_tables(path: Path) -> bool:
-    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-        return {name for (name,) in database.execute("SELECT table_name FROM gpkg_contents")} <= OURS
+    """Whether nobody added a table, or changed the style: QGIS keeps projects and styles in such files."""
+    place = f"{path.resolve().as_uri()}?mode=ro"
+    with suppress(sqlite3.Error), closing(sqlite3.connect(place, uri=True)) as database:
+        names = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        styles = database.execute("SELECT styleQML, description FROM layer_styles").fetchall()
+        others = {name for name in names if not name.startswith(STANDARD)} - OURS
+        return not others and all(said == style_words(style) for style, said in styles) and len(styles) == 1
     return False
 
 

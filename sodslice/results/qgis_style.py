@@ -11,6 +11,8 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from sodslice.results.writing import BOX, POINT
+from sodslice.system.hashes import sha256_of_bytes
+from sodslice.values.markup import xml_text
 
 DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 
@@ -51,7 +53,14 @@ def qml(class_names: Sequence[str], *, geometry: str) -> str:
     )
     categories, symbols = SubElement(renderer, "categories"), SubElement(renderer, "symbols")
     for number, name in enumerate(dict.fromkeys(class_names)):
-        SubElement(categories, "category", symbol=str(number), value=name, label=name, render="true")
+        SubElement(
+            categories,
+            "category",
+            symbol=str(number),
+            value=xml_text(name),
+            label=xml_text(name),
+            render="true",
+        )
         symbols.append(_symbol(str(number), colour_of(number), geometry))
     root.append(_labelling(geometry))
     indent(root)
@@ -76,9 +85,14 @@ def add_style(path: Path, layer: str, column: str, style: str) -> None:
         database.execute(
             "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, "
             "styleName, styleQML, styleSLD, useAsDefault, description, owner) "
-            "VALUES ('', '', ?, ?, 'detections', ?, '', 1, 'outlined by class, opaque by score', '')",
-            (layer, column, style),
+            "VALUES ('', '', ?, ?, 'detections', ?, '', 1, ?, '')",
+            (layer, column, style, style_words(style)),
         )
+
+
+def style_words(style: str) -> str:
+    """What a style in a GeoPackage says of itself; one that somebody saved there does not fit it."""
+    return f"outlined by class, opaque by score ({sha256_of_bytes(style.encode())[:12]})"
 
 
 def colour_of(number: int) -> tuple[int, int, int]:

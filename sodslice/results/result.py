@@ -98,6 +98,32 @@ class RunResult:
         """The same result with some of its rows."""
         return self[part]
 
+    def _repr_html_(self) -> str:
+        """What notebooks show."""
+        shown: str = import_module("sodslice.results.html").html_of(self)
+        return shown
+
+    def plot(self, *, longest: int = 2000, scene: str | None = None) -> Any:
+        """The scene with its boxes, labels and a legend, as a `PIL.Image.Image`.
+
+        Args:
+            longest: its longer side in pixels, at the most.
+            scene: where the scene lies now; None for where the run found it.
+
+        Raises:
+            SceneError: the scene is no file, is no longer there, or is another one.
+        """
+        return import_module("sodslice.results.picture").picture_of(self, longest=longest, scene=scene)
+
+    def crop(self, row: int, *, scene: str | None = None) -> Any:
+        """What is around one detection, outlined, as a `PIL.Image.Image` at the scene's own scale.
+
+        Raises:
+            SceneError: see `plot`.
+            IndexError: there is no such row.
+        """
+        return import_module("sodslice.results.picture").crop_of(self, row, scene=scene)
+
     def to_dataframe(self) -> Any:
         """A `pandas.DataFrame` of the columns that files have, see `sodslice.results.columns_of`.
 

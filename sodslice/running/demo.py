@@ -22,7 +22,7 @@ class Demo:
     Args:
         scene: the drawn GeoTIFF.
         truth: its exact truth, as COCO JSON.
-        outputs: the result as JSON and GeoJSON.
+        outputs: the result as JSON, GeoJSON and a picture.
         result: what was found.
         vehicles: how many vehicles there are.
         hits: how many of them were found (IoU 0.5).
@@ -69,7 +69,7 @@ def run_demo(
     scene = folder / f"town-{seed}.tif"
     truth_file = scene.with_suffix(".truth.json")
     drawn = draw_scene(scene, SceneSpec(width=side, height=side, seed=seed), coco=truth_file)
-    outputs = (scene.with_suffix(".json"), scene.with_suffix(".geojson"))
+    outputs = tuple(scene.with_suffix(suffix) for suffix in (".json", ".geojson", ".jpg"))
     result = run(scene, options=options, output=outputs, events=events)
     truth = Truth.of(drawn.boxes, np.zeros(len(drawn), np.int32))
     found = result.detections

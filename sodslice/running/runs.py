@@ -11,7 +11,7 @@ from typing import Any
 
 from sodslice.errors import OptionError, OutputError
 from sodslice.inference import ModelSpec, as_ready
-from sodslice.results import RunResult, Timings, check_heeded, check_output, is_own, write
+from sodslice.results import RunResult, Timings, check_heeded, check_output, check_replaceable, write
 from sodslice.running.events import Events
 from sodslice.running.execution import carry_out, hands_for
 from sodslice.running.finishing import finish_seen
@@ -152,10 +152,7 @@ def check_outputs(outputs: Sequence[str | Path], plan: RunPlan, options: Options
                     f"`output={path}` would overwrite {read}, which the run reads; give another name"
                 )
         check_output(path, georef=plan.scene.georef, writing=options.writing)
-        if Path(path).exists() and not is_own(Path(path)):
-            raise OutputError(
-                f"{path} is here and was not written by sodslice; give another `output`, or move it away"
-            )
+        check_replaceable(path)
     if options.work.keep_raw and not (outputs and plan.resumable):
         raise OptionError("`keep_raw` needs an output file, a scene from a file and a model with a sha256")
 

@@ -66,8 +66,11 @@ def appearing(path: Path, *, suffix_kept: bool = True) -> Iterator[Path]:
             _flush(temporary)
             temporary.replace(path)
     finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        for left in temporary.parent.glob(
+            f"{glob.escape(temporary.name)}*"
+        ):  # with what libraries put beside it
+            with suppress(OSError):
+                left.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -121,7 +124,7 @@ def remove_leftovers(path: Path) -> None:
     Only for who is alone with the place, as by a lock: what a live process fills looks no different.
     """
     names = "|".join(map(re.escape, (path.name, path.stem)))
-    temporary = re.compile(rf"\.({names})\.\d+(-[0-9a-f]{{8}})?\.part({re.escape(path.suffix)})?")
+    temporary = re.compile(rf"\.({names})\.\d+(-[0-9a-f]{{8}})?\.part({re.escape(path.suffix)})?([-.].*)?")
     for left in path.parent.glob(f".{glob.escape(path.stem)}*.part*"):
         if not temporary.fullmatch(left.name):
             continue

@@ -11,15 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sodslice.scene import ScaledScene
 from sodslice.scene.base import SceneBase
+from sodslice.scene.overview import overview
 
 MOST_PX = 20_000_000
 """Pixels of the finest level: about 8 MB of JPEG, and a third more as text."""
 TILE = 512
 """Side of a picture of a level."""
-BAND = 2048
-"""Rows that are read together."""
 QUALITY = 78
 CROP_PX = 160
 MOST_CROPS = 200
@@ -35,8 +33,7 @@ def base_of(scene: SceneBase) -> dict[str, Any]:
         SceneError: the scene cannot be read.
     """
     scale = max(1.0, math.sqrt(scene.width * scene.height / MOST_PX))
-    size = max(1, round(scene.width / scale)), max(1, round(scene.height / scale))
-    picture = _picture(scene, size)
+    picture = overview(scene, scale)
     levels = []
     while True:
         levels.append(_level(picture, scene.width / picture.shape[1]))
@@ -74,16 +71,6 @@ def as_data(pixels: Pixels) -> str:
     content = io.BytesIO()
     Image.fromarray(pixels).save(content, "JPEG", quality=QUALITY)
     return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"
-
-
-def _picture(scene: SceneBase, size: tuple[int, int]) -> Pixels:
-    """The whole scene at a size, read in bands."""
-    seen = ScaledScene(scene, size) if size != (scene.width, scene.height) else scene
-    picture = np.empty((size[1], size[0], 3), np.uint8)
-    for top in range(0, size[1], BAND):
-        height = min(BAND, size[1] - top)
-        picture[top : top + height] = seen.read(0, top, size[0], height)[0]
-    return picture
 
 
 def _level(picture: Pixels, scale: float) -> dict[str, Any]:

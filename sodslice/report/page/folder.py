@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-import numpy as np
-from PIL import Image
-
 from sodslice.report.page.base import as_data
-from sodslice.report.page.writing import check_page, opened_scene, page_of, write_report
+from sodslice.report.page.writing import check_page, page_of, write_report
 from sodslice.results import RunResult
-from sodslice.scene import ScaledScene, SceneBase
+from sodslice.results.scenes import opened_scene
+from sodslice.scene import SceneBase
+from sodslice.scene.overview import overview
 from sodslice.system.files import write_atomically
 
 INDEX = "index.html"
@@ -95,8 +94,4 @@ def _row(scene: JobScene, folder: Path, counts: Counter[str]) -> str:
 
 
 def _thumbnail(scene: SceneBase) -> str:
-    share = min(1.0, THUMBNAIL_PX / max(scene.width, scene.height))
-    size = max(1, round(scene.width * share)), max(1, round(scene.height * share))
-    seen = ScaledScene(scene, size) if share < 1 else scene
-    pixels, _ = seen.read(0, 0, *size)
-    return as_data(np.asarray(Image.fromarray(pixels)))
+    return as_data(overview(scene, max(1.0, max(scene.width, scene.height) / THUMBNAIL_PX)))

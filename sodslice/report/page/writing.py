@@ -8,13 +8,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from sodslice.errors import OutputError, SceneError
+from sodslice.errors import OutputError
 from sodslice.report.page.base import base_of, crops_of
 from sodslice.report.page.data import Judged, data_of, embedded
 from sodslice.results import RunResult
-from sodslice.scene import Rendering, SceneBase, open_scene
+from sodslice.results.scenes import opened_scene
 from sodslice.system.files import check_writable, write_atomically
-from sodslice.values.setting import settings_of
 
 SCRIPTS = ("data.js", "stage.js", "panel.js")
 SUFFIXES = (".html", ".htm")
@@ -70,24 +69,6 @@ def check_page(path: Path) -> None:
         with path.open("rb") as file:
             if OURS not in file.read(HEAD_BYTES):
                 raise OutputError(f"{path} is here and was not written by sodslice; give another `output`")
-
-
-def opened_scene(result: RunResult, scene: str | Path | None) -> SceneBase:
-    """The scene of a result, read as the run read it.
-
-    Raises:
-        SceneError: it cannot be read, or is another one.
-    """
-    options = result.provenance.options
-    how = Rendering(**{name: options[name] for name in settings_of(Rendering) if name in options})
-    opened = open_scene(scene or result.scene.path, how)
-    if (opened.width, opened.height) != (result.scene.width, result.scene.height):
-        opened.close()
-        raise SceneError(
-            f"{scene or result.scene.path} has {opened.width} x {opened.height} pixels, the result is of "
-            f"{result.scene.width} x {result.scene.height}; give the scene that was run with `scene`"
-        )
-    return opened
 
 
 def page_of(template: str, title: str, data: dict[str, Any] | None = None, *, body: str = "") -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import shapely
 
 from sodslice.results import RunResult
-from sodslice.tables.boxes import Boxes, area, clip
+from sodslice.tables.boxes import area, clip
 from sodslice.tables.detections import Detections
 
 MARGIN = 0.25
@@ -44,12 +46,23 @@ class Crop:
     doubtful: int
 
 
-def crops_of(result: RunResult, between: tuple[float, float], side: int) -> list[Crop]:
+class Window(NamedTuple):
+    """A window of a scene to look at.
+
+    Fields: `edges`, x0, y0, x1, y1 in scene pixels; `doubt`, how near the most doubtful detection in it is to
+    the middle of the doubtful scores: 1 is in it, 0 at its ends; `doubtful`, how many it is there for.
+    """
+
+    edges: tuple[int, int, int, int]
+    doubt: float
+    doubtful: int
+
+
+def windows_of(result: RunResult, between: tuple[float, float], side: int) -> list[Window]:
     """Windows that together show every doubtful detection whole, the most doubtful first.
 
-    A window is put around the most doubtful detection that is in none yet, and takes in those near it. All
-    that was found in a window is told with it, doubtful or sure: what is left unlabelled would be learned as
-    background. What is less than doubtful is not. An object between two windows can be in both.
+    A window is put around the most doubtful detection that is in none yet, and takes in those near it. An
+    object between two windows can be in both.
 
     Args:
         result: of a run.
@@ -57,22 +70,34 @@ def crops_of(result: RunResult, between: tuple[float, float], side: int) -> list
         side: of the windows in pixels; a larger one where a box needs it, a smaller one where the scene ends.
     """
     low, high = between
-    scores, boxes = result.detections.scores, result.detections.boxes
-    doubts = _doubts(scores, low, high)
-    doubtful = np.flatnonzero((scores >= low) & (scores <= high))
-    order = doubtful[np.lexsort((doubtful, -doubts[doubtful]))]
-    likely = result[scores >= low]
-    crops, waiting = [], np.zeros(len(scores), bool)
-    waiting[order] = True
-    for row in order.tolist():
-        if not waiting[row]:
+    scores = result.detections.scores
+    rows = np.flatnonzero((scores >= low) & (scores <= high))
+    boxes, doubts = result.detections.boxes[rows], _doubts(scores[rows], low, high)
+    corners: Any = shapely.points(boxes[:, :2])
+    tree = shapely.STRtree(corners)
+    waiting, windows = np.ones(len(rows), bool), []
+    for at in np.lexsort((rows, -doubts)).tolist():
+        if not waiting[at]:
             continue
-        window = _window(boxes[row], side, result.scene.width, result.scene.height)
-        inside = _whole_in(boxes, window) & waiting
-        inside[row] = True
-        waiting[inside] = False
-        crops.append(_crop(likely, window, float(doubts[row]), int(inside.sum())))
-    return crops
+        window = _window(boxes[at], side, result.scene.width, result.scene.height)
+        near = tree.query(shapely.box(*window))
+        inside = near[waiting[near] & (boxes[near, 2:] <= window[2:]).all(axis=1)]
+        count = len(inside) + (at not in inside)
+        waiting[inside], waiting[at] = False, False
+        x0, y0, x1, y1 = window.tolist()
+        windows.append(Window((x0, y0, x1, y1), float(doubts[at]), count))
+    return windows
+
+
+def crops_of(result: RunResult, windows: Sequence[Window], lowest: float) -> list[Crop]:
+    """What was found in windows of a scene.
+
+    All with at least the lowest score is told, doubtful or sure: what is left unlabelled would be learned as
+    background.
+    """
+    likely = result[result.detections.scores >= lowest]
+    tree = shapely.STRtree(shapely.box(*likely.detections.boxes.T))
+    return [_crop(likely, window, np.sort(tree.query(shapely.box(*window.edges)))) for window in windows]
 
 
 def _doubts(scores: npt.NDArray[np.float32], low: float, high: float) -> npt.NDArray[np.float64]:
@@ -92,26 +117,22 @@ def _window(box: npt.NDArray[np.float64], side: int, width: int, height: int) ->
     return window
 
 
-def _whole_in(boxes: Boxes, window: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    inside = (boxes[:, :2] >= window[:2]) & (boxes[:, 2:] <= window[2:])
-    return np.asarray(inside.all(axis=1), np.bool_)
-
-
-def _crop(result: RunResult, window: npt.NDArray[np.int64], doubt: float, doubtful: int) -> Crop:
-    x, y, x1, y1 = window.tolist()
-    boxes = result.detections.boxes
-    moved = boxes - (x, y, x, y)
+def _crop(likely: RunResult, window: Window, near: Rows) -> Crop:
+    """A crop, of the detections that may lie in it."""
+    x, y, x1, y1 = window.edges
+    moved = likely.detections.boxes[near] - (x, y, x, y)
     seen = clip(moved, x1 - x, y1 - y)
-    rows = np.flatnonzero(area(seen) >= MOSTLY_SEEN * np.maximum(area(moved), 1e-9))
-    rows = rows[area(seen[rows]) > 0]
-    chosen = result.detections[rows]
-    found = Detections(seen[rows], chosen.scores, chosen.labels, chosen.tile_ids)
-    return Crop(x, y, x1 - x, y1 - y, found, doubt, doubtful)
+    mostly = (area(seen) >= MOSTLY_SEEN * np.maximum(area(moved), 1e-9)) & (area(seen) > 0)
+    chosen = likely.detections[near[mostly]]
+    found = Detections(seen[mostly], chosen.scores, chosen.labels, chosen.tile_ids)
+    return Crop(x, y, x1 - x, y1 - y, found, window.doubt, window.doubtful)
 
 
-def most_doubtful(crops: list[list[Crop]], most: int | None) -> Iterator[tuple[int, Crop]]:
-    """Crops of several scenes with the number of their scene, the most doubtful first; so many at most."""
-    flat = [(number, place, crop) for number, some in enumerate(crops) for place, crop in enumerate(some)]
-    ordered = sorted(flat, key=lambda item: (-item[2].doubt, item[0], item[1]))
-    kept = sorted(ordered[:most], key=lambda item: (item[0], item[1]))
-    return ((number, crop) for number, _, crop in kept)
+def most_doubtful(windows: Sequence[Sequence[Window]], most: int | None) -> list[list[Window]]:
+    """The most doubtful windows of several scenes, so many at most, by scene and each in its order."""
+    flat = [(number, place, one) for number, some in enumerate(windows) for place, one in enumerate(some)]
+    kept = sorted(flat, key=lambda item: (-item[2].doubt, item[0], item[1]))[:most]
+    chosen: list[list[Window]] = [[] for _ in windows]
+    for number, _, one in sorted(kept, key=lambda item: item[:2]):
+        chosen[number].append(one)
+    return chosen

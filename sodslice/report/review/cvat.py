@@ -7,6 +7,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from sodslice.report.review.crops import Crop
+from sodslice.values.markup import xml_text
 
 SCORE = "score"
 
@@ -18,20 +19,20 @@ def cvat_xml(crops: Iterable[tuple[str, Crop]], class_names: Sequence[str]) -> s
     labels = SubElement(SubElement(SubElement(root, "meta"), "task"), "labels")
     for name in class_names:
         label = SubElement(labels, "label")
-        SubElement(label, "name").text = name
+        SubElement(label, "name").text = xml_text(name)
         attribute = SubElement(SubElement(label, "attributes"), "attribute")
         for key, value in _score_attribute().items():
             SubElement(attribute, key).text = str(value)
     for number, (file, crop) in enumerate(crops):
         image = SubElement(
-            root, "image", id=str(number), name=file, width=str(crop.width), height=str(crop.height)
+            root, "image", id=str(number), name=xml_text(file), width=str(crop.width), height=str(crop.height)
         )
         found = crop.found
         rows = zip(found.boxes.tolist(), found.labels.tolist(), found.scores.tolist(), strict=True)
         for box, label, score in rows:
             edges = dict(zip(("xtl", "ytl", "xbr", "ybr"), (f"{edge:.2f}" for edge in box), strict=True))
             usual = {"source": "auto", "occluded": "0", "z_order": "0"}
-            one = SubElement(image, "box", {"label": class_names[label], **usual, **edges})
+            one = SubElement(image, "box", {"label": xml_text(class_names[label]), **usual, **edges})
             SubElement(one, "attribute", name=SCORE).text = f"{score:.4f}"
     indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + tostring(root, encoding="unicode") + "\n"
@@ -40,7 +41,7 @@ def cvat_xml(crops: Iterable[tuple[str, Crop]], class_names: Sequence[str]) -> s
 def cvat_labels(class_names: Sequence[str]) -> list[dict[str, Any]]:
     """Labels to paste into the raw view of CVAT's constructor of a task."""
     attribute = {**_score_attribute(), "values": [""]}
-    return [{"name": name, "type": "rectangle", "attributes": [attribute]} for name in class_names]
+    return [{"name": xml_text(name), "type": "rectangle", "attributes": [attribute]} for name in class_names]
 
 
 def _score_attribute() -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -13,15 +13,14 @@ from urllib.parse import quote
 import orjson
 from PIL import Image
 
-from sodslice.errors import DataError, OptionError, OutputError, SceneError
-from sodslice.report.review.crops import Crop, crops_of, most_doubtful
+from sodslice.errors import DataError, OptionError, OutputError
+from sodslice.report.review.crops import Crop, crops_of, most_doubtful, windows_of
 from sodslice.report.review.cvat import cvat_labels, cvat_xml
 from sodslice.report.review.label_studio import labelling_config, task_of
 from sodslice.results import RunResult
-from sodslice.scene import Rendering, Scene, open_scene
+from sodslice.results.scenes import opened_scene
 from sodslice.system.files import appearing_folder
 from sodslice.system.version import __version__
-from sodslice.values.setting import settings_of
 
 CROPS = "crops"
 TASKS, CONFIG = "label-studio.json", "label-studio.xml"
@@ -73,7 +72,7 @@ def write_review(
     folder: str | Path,
     *,
     selection: Selection | None = None,
-    scenes: Mapping[str, str | Path] | None = None,
+    scenes: Sequence[str | Path | None] = (),
     address: str | None = None,
 ) -> Review:
     """Write crops of doubtful detections, with files that Label Studio and CVAT import.
@@ -85,7 +84,7 @@ def write_review(
         results: of runs, all with the same classes.
         folder: that is not there yet, or empty.
         selection: what is looked at.
-        scenes: where scenes lie that are no longer where results say, by what these say.
+        scenes: where the scene of each result lies now, None for where the result says; () for all there.
         address: what stands before the name of a crop in the addresses of Label Studio; None for its local
             files: "/data/local-files/?d=" and the name of the folder.
 
@@ -96,9 +95,9 @@ def write_review(
     """
     wanted = selection or Selection()
     class_names = _class_names(results)
-    found = [crops_of(result, wanted.between, wanted.side) for result in results]
-    chosen = list(most_doubtful(found, wanted.most))
-    if not chosen:
+    found = [windows_of(result, wanted.between, wanted.side) for result in results]
+    kept = most_doubtful(found, wanted.most)
+    if not any(kept):
         raise DataError(
             f"no detection has a score from {wanted.between[0]:g} to {wanted.between[1]:g}; widen `between`, "
             "or run with a lower `threshold`"
@@ -106,14 +105,24 @@ def write_review(
     folder = Path(folder)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise OutputError(f"{folder} is here already, perhaps with corrections; name another folder")
+    places = list(scenes) or [None] * len(results)
+    chosen = [
+        (number, crop)
+        for number, (result, windows) in enumerate(zip(results, kept, strict=True))
+        for crop in crops_of(result, windows, wanted.between[0])
+    ]
     named = list(zip(_file_names(results, chosen), chosen, strict=True))
     with appearing_folder(folder) as half:
         (half / CROPS).mkdir()
         for number, result in enumerate(results):
             cuts = [(name, crop) for name, (of, crop) in named if of == number]
             if cuts:
-                _cut(result, (scenes or {}).get(result.scene.path, result.scene.path), half / CROPS, cuts)
-        before = address or f"/data/local-files/?d={quote(folder.resolve().name)}/{CROPS}/"
+                _cut(result, places[number], half / CROPS, cuts)
+        before = (
+            f"{address.rstrip('/')}/"
+            if address
+            else f"/data/local-files/?d={quote(folder.resolve().name)}/{CROPS}/"
+        )
         tasks = [
             task_of(
                 crop, name, before=before, class_names=class_names, model=results[of].provenance.model.name
@@ -127,7 +136,7 @@ def write_review(
         _write_json(half / LABELS, cvat_labels(class_names))
         _write_json(half / FACTS, _facts(results, named, wanted))
     doubtful = sum(crop.doubtful for _, crop in chosen)
-    return Review(len(chosen), doubtful, sum(crop.doubtful for some in found for crop in some) - doubtful)
+    return Review(len(chosen), doubtful, sum(one.doubtful for some in found for one in some) - doubtful)
 
 
 def _write_json(path: Path, content: Any) -> None:
@@ -149,38 +158,25 @@ def _class_names(results: Sequence[RunResult]) -> tuple[str, ...]:
 
 
 def _file_names(results: Sequence[RunResult], chosen: Sequence[tuple[int, Crop]]) -> list[str]:
-    """A name for each crop: the scene's, and its corner; numbered where scenes share a name."""
-    stems = [PurePath(result.scene.path).stem or "scene" for result in results]
-    shared = Counter(stems)
-    named = [stem if shared[stem] == 1 else f"{stem}-{number}" for number, stem in enumerate(stems, start=1)]
-    return [f"{named[number]}_{crop.x}_{crop.y}.png" for number, crop in chosen]
+    """A name for each crop: the scene's, and its corner; scenes that share a name are numbered."""
+    stems: list[str] = []
+    for result in results:
+        stem = PurePath(result.scene.path).stem or "scene"
+        numbered = (f"{stem}-{number}" for number in count(2))
+        stems.append(next(one for one in chain([stem], numbered) if one not in stems))
+    return [f"{stems[number]}_{crop.x}_{crop.y}.png" for number, crop in chosen]
 
 
-def _cut(result: RunResult, path: str | Path, folder: Path, cuts: Sequence[tuple[str, Crop]]) -> None:
+def _cut(result: RunResult, path: str | Path | None, folder: Path, cuts: Sequence[tuple[str, Crop]]) -> None:
     """Write the pictures of a scene, read as the run read it.
 
     Raises:
         SceneError: see `write_review`.
     """
-    with closing(open_scene(path, _rendering(result))) as scene:
-        _check_same(result, scene, path)
+    with closing(opened_scene(result, path)) as scene:
         for name, crop in cuts:
             pixels, _ = scene.read(crop.x, crop.y, crop.width, crop.height)
             Image.fromarray(pixels).save(folder / name)
-
-
-def _check_same(result: RunResult, scene: Scene, path: str | Path) -> None:
-    if (scene.width, scene.height) != (result.scene.width, result.scene.height):
-        raise SceneError(
-            f"{path} has {scene.width} x {scene.height} pixels, the result is of {result.scene.width} x "
-            f"{result.scene.height}; give the scene that was run with `scene`"
-        )
-
-
-def _rendering(result: RunResult) -> Rendering:
-    """How the run read its scene."""
-    options = result.provenance.options
-    return Rendering(**{name: options[name] for name in settings_of(Rendering) if name in options})
 
 
 def _facts(

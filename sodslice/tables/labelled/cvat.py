@@ -11,6 +11,8 @@ from sodslice.tables.labelled.document import Corners, LabelledSet, turned_box
 from sodslice.values import cells
 
 SHAPES = ("box", "polygon", "ellipse", "mask")
+FARTHEST = 1e9
+"""Pixels, and degrees: more is no number of anybody's."""
 OTHER_SHAPES = ("polyline", "points", "cuboid", "skeleton")
 
 
@@ -26,8 +28,8 @@ def coco_of_xml(content: bytes, source: str) -> dict[str, Any]:
     parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = reader.text, reader.doctype
     try:
         parser.Parse(content, True)  # noqa: FBT003 -- expat's way to say that it is all
-    except expat.ExpatError as error:
-        raise DataError(f"{source} is not XML: {error}") from None
+    except (expat.ExpatError, LookupError, ValueError) as error:
+        raise DataError(f"{source} is not XML: {' '.join(str(error).split())}") from None
     return reader.found()
 
 
@@ -41,7 +43,7 @@ class _Reader:
     def __init__(self, source: str) -> None:
         self._source = source
         self._path: list[str] = []
-        self._words = ""
+        self._words: list[str] | None = None
         self._classes: list[str] = []
         self._images: list[tuple[Mapping[str, str], list[tuple[str, Mapping[str, str]]]]] = []
 
@@ -54,21 +56,23 @@ class _Reader:
         if tag == "track":
             raise DataError(f'{self._source} is of a video; export the task as "CVAT for images 1.1"')
         self._path.append(tag)
-        self._words = ""
+        self._words = [] if self._path[-2:] == ["label", "name"] else None
         if self._path == ["annotations", "image"]:
             self._images.append((attributes, []))
         elif self._path[:2] == ["annotations", "image"] and len(self._path) == 3 and self._images:
             self._images[-1][1].append((tag, attributes))
 
-    def end(self, tag: str) -> None:
+    def end(self, _tag: str) -> None:
         """An element ends."""
-        if tag == "name" and self._path[-2:-1] == ["label"]:
-            self._classes.append(self._words.strip())
+        if self._words is not None and self._path[-2:] == ["label", "name"]:
+            self._classes.append("".join(self._words).strip())
+        self._words = None
         self._path.pop()
 
     def text(self, words: str) -> None:
         """Characters within an element."""
-        self._words += words
+        if self._words is not None:
+            self._words.append(words)
 
     def doctype(self, *_: Any) -> None:
         """A document type may name other files, or blow itself up; CVAT writes none."""
@@ -131,6 +135,6 @@ def _corners(kind: str, shape: Mapping[str, str]) -> Corners | None:
 
 def _number(text: str | None) -> float | None:
     try:
-        return cells.number(float(text or ""))
+        return cells.number(float(text or ""), FARTHEST)
     except ValueError:
         return None

@@ -16,11 +16,14 @@ log = logging.getLogger(__name__)
 
 CROP = "crop"
 """What tasks of `sodslice review` call their image, whatever Label Studio makes of its address."""
+FARTHEST = 1e9
+"""Percent, and degrees: more is no number of anybody's."""
 UPLOADED = re.compile(r"^[0-9a-f]{8}-")
 """What Label Studio puts before the name of a file that was uploaded."""
-KINDS = {"rectanglelabels": "rectangle", "polygonlabels": "polygon", "ellipselabels": "ellipse"}
-"""Kinds of regions that have an envelope."""
-OTHER_KINDS = ("brushlabels", "keypointlabels", "videorectangle", "bitmask")
+LABELLED = ("rectanglelabels", "polygonlabels", "ellipselabels", "labels")
+"""Kinds of regions with a label, whose envelope is a box; `labels` goes with any shape."""
+UNLABELLED = ("rectangle", "polygon", "ellipse")
+"""Shapes whose label stands in a region of the kind `labels`, with the same id."""
 
 
 def is_label_studio(document: Any) -> bool:
@@ -42,11 +45,14 @@ def coco_of_tasks(tasks: Sequence[Mapping[str, Any]], source: str) -> dict[str, 
     """
     found, left_out = LabelledSet(source), 0
     for number, task in enumerate(tasks, start=1):
-        regions = _regions(task)
+        try:
+            regions, name = _regions(task), _file_name(task)
+        except ValueError as error:
+            found.refuse(f"task {number} {error}")
+            continue
         if regions is None:
             left_out += 1
             continue
-        name = _file_name(task)
         if not name:
             found.refuse(f"task {number} names no image")
             continue
@@ -60,17 +66,30 @@ def coco_of_tasks(tasks: Sequence[Mapping[str, Any]], source: str) -> dict[str, 
 
 
 def _regions(task: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
-    """What somebody drew in a task, the last one's if there are several; None where nobody did."""
+    """What somebody drew in a task, the last one's if there are several; None where nobody did.
+
+    Raises:
+        ValueError: the task is malformed.
+    """
     if "data" not in task:
         return _regions_of_min(task)
-    annotations = task.get("annotations", task.get("completions"))
-    done = [
-        one for one in annotations or [] if isinstance(one, Mapping) and not one.get("was_cancelled", False)
-    ]
+    annotations = _list(task.get("annotations", task.get("completions")))
+    done = [one for one in annotations if isinstance(one, Mapping) and not one.get("was_cancelled", False)]
     if not done:
         return None
     last = max(done, key=lambda one: str(one.get("updated_at") or one.get("created_at") or ""))
-    return [one for one in last.get("result") or [] if isinstance(one, Mapping)]
+    return [one for one in _list(last.get("result")) if isinstance(one, Mapping)]
+
+
+def _list(value: Any) -> list[Any]:
+    """A list; [] for nothing.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if not isinstance(value or [], list):
+        raise ValueError(f"has {cells.shown(value)} in place of a list")  # noqa: TRY004 -- a file is wrong
+    return list(value or [])
 
 
 def _regions_of_min(task: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
@@ -79,9 +98,12 @@ def _regions_of_min(task: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
         return None
     lists = [value for value in task.values() if isinstance(value, list)]
     flat = [one for values in lists for one in values if isinstance(one, Mapping)]
-    return [
-        {"type": kind, "value": one, **one} for one in flat for kind in (*KINDS, *OTHER_KINDS) if kind in one
-    ]
+    return [{"type": _kind_of(one), "value": one, **one} for one in flat]
+
+
+def _kind_of(value: Mapping[str, Any]) -> str:
+    """The kind of a region, by the key of its labels; "" where it has none."""
+    return next((key for key in value if key == "labels" or key.endswith("labels")), "")
 
 
 def _size(region: Mapping[str, Any]) -> tuple[int, int]:
@@ -109,45 +131,50 @@ def _is_address(value: Any) -> bool:
 
 def _add(found: LabelledSet, region: Mapping[str, Any], name: str) -> None:
     """A region of an image."""
-    kind = str(region.get("type", ""))
-    if kind in OTHER_KINDS:
-        found.refuse(f"{name} has a region of {kind}, which is no box; label it with rectangles")
-    if kind not in KINDS:  # choices, comments, relations
+    kind, value = str(region.get("type", "")), region.get("value")
+    if kind in UNLABELLED or not _has_shape(value):  # the label comes by itself; choices, comments, relations
         return
-    value, (width, height) = region.get("value"), _size(region)
-    labels = value.get(kind) if isinstance(value, Mapping) else None
-    if not isinstance(value, Mapping) or not isinstance(labels, list) or not labels or not width:
-        found.refuse(f"{name} has a region without label or size of its image")
+    assert isinstance(value, Mapping)
+    if kind not in LABELLED:
+        found.refuse(f"{name} has a region of {cells.bare(kind)}, which is no box; label it with rectangles")
         return
-    if cells.number(region.get("image_rotation", 0)) != 0:
+    labels, (width, height) = value.get(kind), _size(region)
+    if not isinstance(labels, list) or len(labels) != 1 or not width:
+        found.refuse(f"{name} has a region without one label, or without the size of its image")
+        return
+    if cells.number(region.get("image_rotation") or 0) != 0:
         found.refuse(
             f"{name} was turned in Label Studio; turn it back, so that its pixels are those of the file"
         )
         return
-    corners = _corners(KINDS[kind], value, width, height)
+    corners = _corners(value, width, height)
     if corners is None:
         found.refuse(f"{name} has a malformed region of {kind}")
         return
     found.add_box(str(labels[0]), corners)
 
 
-def _corners(kind: str, value: Mapping[str, Any], width: int, height: int) -> Corners | None:
+def _has_shape(value: Any) -> bool:
+    """Whether a region is drawn, and no choice or text."""
+    drawn = {"x", "points", "rle", "vertices", "sequence"}
+    return isinstance(value, Mapping) and bool(drawn & value.keys())
+
+
+def _corners(value: Mapping[str, Any], width: int, height: int) -> Corners | None:
     """Points in pixels that bound a region, whose numbers are shares of the image in percent."""
     across, down = width / 100, height / 100
-    if kind == "polygon":
-        points = [cells.numbers(point, 2) for point in value.get("points") or []]
+    if "points" in value:
+        given = value["points"] if isinstance(value["points"], list) else []
+        points = [cells.numbers(point, 2, FARTHEST) for point in given]
         known = [point for point in points if point is not None]
         return [(x * across, y * down) for x, y in known] if len(known) == len(points) > 2 else None
-    keys = ("x", "y", "radiusX", "radiusY") if kind == "ellipse" else ("x", "y", "width", "height")
-    numbers = [
-        cells.number(value.get(key)) for key in (*keys, "rotation") if key != "rotation" or key in value
-    ]
-    if None in numbers:
+    ellipse = "radiusX" in value
+    keys = ("x", "y", "radiusX", "radiusY") if ellipse else ("x", "y", "width", "height")
+    numbers = cells.numbers([value.get(key) for key in keys], 4, FARTHEST)
+    degrees = cells.number(value.get("rotation") or 0, FARTHEST)
+    if numbers is None or degrees is None:
         return None
-    x, y, wide, high, degrees = [number for number in numbers if number is not None] + [0.0] * (
-        5 - len(numbers)
-    )
-    x, wide, y, high = x * across, wide * across, y * down, high * down
-    if kind == "ellipse":
+    x, wide, y, high = (numbers[0] * across, numbers[2] * across, numbers[1] * down, numbers[3] * down)
+    if ellipse:
         return turned_box((x - wide, y - high, x + wide, y + high), degrees, (x, y))
     return turned_box((x, y, x + wide, y + high), degrees, (x, y))  # about its upper left corner

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -59,5 +61,5 @@ def _from_zip(path: Path) -> bytes:
                 raise DataError(f"{path} holds more than {MOST_BYTES >> 20} MiB of labels")
             with archive.open(names[0]) as file:
                 return file.read(MOST_BYTES)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-        raise DataError(f"{path} is a damaged archive: {error}") from None
+    except (zipfile.BadZipFile, RuntimeError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+        raise DataError(f"{path} is a damaged archive: {' '.join(str(error).split())}") from None
