@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import click
@@ -213,15 +212,6 @@ def typing_errors() -> Iterator[None]:
         yield
     except OptionError as error:
         raise click.UsageError(in_flags(str(error))) from None
-
-
-def moved_scene(said: str, result: Path) -> Path | None:
-    """Where a scene lies that is named without its folder, or is no longer where its result says.
-
-    It is looked for beside the result, as after a folder was moved; None: it is where the result says.
-    """
-    beside, bare = result.parent / Path(said).name, Path(said).name == said
-    return beside if beside.is_file() and (bare or not Path(said).is_file()) else None
 
 
 def typed(flags: Mapping[str, Any]) -> dict[str, Any]:

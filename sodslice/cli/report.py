@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sodslice.cli._shared import GroupedCommand, GroupedOption, moved_scene, set_up_logging, verbosity_flags
+from sodslice.cli._shared import GroupedCommand, GroupedOption, set_up_logging, verbosity_flags
 from sodslice.errors import DataError
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def _of_result(path: Path, page: Path, flags: dict[str, Any]) -> None:
     from sodslice.report.page.judging import judged_by
     from sodslice.report.page.writing import check_page
     from sodslice.results import load_result
+    from sodslice.results.scenes import moved_scene
 
     check_page(page)
     result = load_result(path)
@@ -79,6 +80,7 @@ def _of_job(folder: Path, output: Path, flags: dict[str, Any]) -> None:
 def _scenes(folder: Path, entries: list[Entry]) -> Iterator[JobScene]:
     from sodslice.report.page.folder import JobScene
     from sodslice.results import load_result
+    from sodslice.results.scenes import moved_scene
 
     for entry in entries:
         if entry.status != "done":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sodslice.cli._shared import GroupedCommand, GroupedOption, moved_scene, set_up_logging, verbosity_flags
+from sodslice.cli._shared import GroupedCommand, GroupedOption, set_up_logging, verbosity_flags
 from sodslice.errors import DataError
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def _range(text: str) -> tuple[float, float]:
 def _loaded(words: tuple[str, ...]) -> tuple[list[RunResult], list[Path | None]]:
     """Results, and where their scenes lie if not where they say, as after a folder was moved."""
     from sodslice.results import load_result
+    from sodslice.results.scenes import moved_scene
 
     paths = [file for word in words for file in _files(Path(word))]
     results = [load_result(path) for path in paths]

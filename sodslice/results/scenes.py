@@ -31,3 +31,12 @@ def opened_scene(result: RunResult, path: str | Path | None = None) -> SceneBase
             f"{result.scene.height}; give the scene that was run with `scene`"
         )
     return opened
+
+
+def moved_scene(said: str, result: Path) -> Path | None:
+    """Where a scene lies that is named without its folder, or is no longer where its result says.
+
+    It is looked for beside the result, as after a folder was moved; None: it is where the result says.
+    """
+    beside, bare = result.parent / Path(said).name, Path(said).name == said
+    return beside if beside.is_file() and (bare or not Path(said).is_file()) else None
