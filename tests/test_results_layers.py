@@ -281,3 +281,20 @@ def test_a_table_whose_package_is_missing_is_refused_before_the_work(tmp_path, m
         OutputError, match=r"all\.gpkg: this format needs the package pyogrio; install sodslice"
     ):
         check_combined(tmp_path / "all.gpkg")
+
+
+def test_a_geopackage_that_another_program_is_changing_is_not_replaced(tmp_path):
+    """A new database beside the old one's log is a damaged one as soon as it is opened."""
+    path = write(placed_result(), tmp_path / "a.gpkg")
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("CREATE TABLE mine (a)")
+        database.commit()
+        with pytest.raises(OutputError) as refused:
+            write(nothing(), path)
+        assert str(refused.value) == (
+            f"another program is changing {path}, as a.gpkg-wal beside it says; close it there (in QGIS, "
+            "remove its layers), or give another `output`"
+        )
+    write(nothing(), path)
+    assert len(geopandas.read_file(path, layer=LAYER)) == 0

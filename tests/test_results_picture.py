@@ -11,9 +11,9 @@ from PIL import Image
 from sodslice import Detections, RunResult, SodsliceError, run, write
 from sodslice.errors import SceneError
 from sodslice.results import is_own
+from sodslice.results.colours import colour_of
 from sodslice.results.html import html_of
 from sodslice.results.picture import LONGEST_SIDE, draw_result
-from sodslice.results.qgis_style import colour_of
 from sodslice.results.scenes import opened_scene
 from sodslice.scene import ArrayScene
 from sodslice.scene.overview import overview

@@ -21,6 +21,7 @@ def test_each_class_has_a_category_with_a_symbol_that_has_no_filling(geometry, k
     root = parsed(qml(names, geometry=geometry))
     categories = root.findall("renderer-v2/categories/category")
     assert [one.get("value") for one in categories] == ["car", 'a "b" & <c>', ""]
+    assert root.find("layerGeometryType").text == {"box": "2", "point": "0"}[geometry]
     symbols = {one.get("name"): one for one in root.findall("renderer-v2/symbols/symbol")}
     for category in categories:
         layers = symbols[category.get("symbol")].findall("layer")
@@ -29,11 +30,22 @@ def test_each_class_has_a_category_with_a_symbol_that_has_no_filling(geometry, k
     assert "score" in opacity.get("value")
 
 
-def test_hundreds_of_classes_have_colours_of_their_own():
+def test_rows_of_no_known_class_are_shown_too():
+    categories = parsed(qml(["car"], geometry="box")).findall("renderer-v2/categories/category")
+    assert [(one.get("value"), one.get("label")) for one in categories] == [("car", "car"), ("", "other")]
+
+
+def test_what_xml_cannot_hold_does_not_spoil_the_style():
+    text = qml(["a\x01b", "a\ud800b", "line\nbreak"], geometry="box")
+    text.encode("utf-8")
+    categories = parsed(text).findall("renderer-v2/categories/category")
+    assert [one.get("value") for one in categories] == ["a\ufffdb", "line\nbreak", ""]
+
+
+def test_each_class_has_its_own_colour_in_the_style():
     text = qml([f"class {number}" for number in range(300)], geometry="box")
     colours = re.findall(r'name="line_color" type="QString" value="([^"]+)"', text)
-    assert len(colours) == 300
-    assert len(set(colours)) > 290
+    assert len(colours) == len(set(colours)) == 301
     assert text == qml([f"class {number}" for number in range(300)], geometry="box")
 
 

@@ -104,7 +104,7 @@ def test_a_vrt_that_is_trusted_is_told_by_sources_elsewhere(mosaic, tmp_path):
     assert identity(path, allow_vrt=True) != before
 
 
-@pytest.mark.parametrize("suffix", [".tif.msk", ".tif.ovr", ".tif.aux.xml", ".tfw"])
+@pytest.mark.parametrize("suffix", [".tif.msk", ".tif.ovr", ".tfw"])
 def test_a_file_is_told_by_what_lies_beside_it_and_changes_it(tmp_path, suffix):
     path = tmp_path / "scene.tif"
     write_raster(path, scene_with_blobs(512, 512, CORNERS), crs=None, transform=None)
@@ -112,8 +112,6 @@ def test_a_file_is_told_by_what_lies_beside_it_and_changes_it(tmp_path, suffix):
     beside = tmp_path / f"scene{suffix}"
     if suffix == ".tfw":
         beside.write_text("1\n0\n0\n-1\n5\n5\n")
-    elif suffix == ".tif.aux.xml":
-        beside.write_text("<PAMDataset></PAMDataset>")
     else:
         shutil.copy(path, beside)
     with open_scene(path) as scene:
@@ -123,6 +121,36 @@ def test_a_file_is_told_by_what_lies_beside_it_and_changes_it(tmp_path, suffix):
     assert set(before) == PLAIN
     assert {**with_it, **before} == with_it
     assert len({with_it["scene sources"], changed["scene sources"]}) == 2
+
+
+def with_aux(path, *, transform="", band="") -> dict:
+    """The identity of a scene beside which GDAL has written a transform, and things of a band."""
+    first = f"  <GeoTransform> {transform}</GeoTransform>\n" if transform else ""
+    second = f'  <PAMRasterBand band="1">\n{band}  </PAMRasterBand>\n' if band else ""
+    path.with_name(f"{path.name}.aux.xml").write_text(f"<PAMDataset>\n{first}{second}</PAMDataset>\n")
+    return identity(path)
+
+
+def test_statistics_that_qgis_leaves_beside_an_image_make_no_other_scene_of_it(tmp_path):
+    path = write_raster(tmp_path / "scene.tif", scene_with_blobs(64, 64, [(5, 7)]), transform=None)
+    plain = identity(path)
+    statistics = (
+        '    <Metadata>\n      <MDI key="STATISTICS_MAXIMUM">255</MDI>\n'
+        '      <MDI key="STATISTICS_APPROXIMATE">YES</MDI>\n    </Metadata>\n'
+    )
+    histograms = (
+        "    <Histograms>\n      <HistItem>\n        <HistCounts>1|2</HistCounts>\n"
+        "      </HistItem>\n    </Histograms>\n"
+    )
+    for band in ("", statistics, histograms, histograms + statistics):
+        assert with_aux(path, band=band) == plain
+    placed = with_aux(path, transform="5, 1, 0, 9, 0, -1")
+    assert placed.keys() - plain.keys() == {"scene sources"}
+    assert with_aux(path, transform="5, 1, 0, 9, 0, -1", band=histograms + statistics) == placed
+    assert with_aux(path, transform="6, 1, 0, 9, 0, -1") != placed
+    hidden = with_aux(path, band=f"    <NoDataValue>0</NoDataValue>\n{statistics}")
+    assert hidden["scene sources"] != placed["scene sources"]
+    assert hidden != with_aux(path, band=statistics.replace("STATISTICS_MAXIMUM", "AREA_OR_POINT"))
 
 
 class Stopping(BlobDetector):

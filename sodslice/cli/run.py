@@ -234,8 +234,9 @@ def tell_result(result: RunResult, where: str, seconds: float, how: How) -> None
     """The summary; where nothing else is said, of a result in which objects may be missing, on stderr."""
     if how.log_json:
         counts = vars(result.provenance.counts)
-        facts = {"objects": len(result), **counts, "seconds": round(seconds, 2), "output": where}
-        log_event("done", path=result.scene.path, **facts)
+        classes = dict(Counter(result.labels).most_common())
+        facts = {"objects": len(result), "classes": classes, **counts, "seconds": round(seconds, 2)}
+        log_event("done", path=result.scene.path, **facts, output=where)
     elif not how.quiet or result.provenance.counts.cut_short:
         click.echo(_summary(result, where, seconds), err=how.quiet)
 

@@ -13,8 +13,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from sodslice.errors import SceneError
 from sodslice.place.georef import GeoRef
+from sodslice.results.colours import colour_of
 from sodslice.results.format import Format
-from sodslice.results.qgis_style import colour_of
 from sodslice.results.result import RunResult
 from sodslice.results.scenes import opened_scene
 from sodslice.results.writing import Writing

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -10,21 +9,22 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from sodslice.results.colours import OTHER, Colour, class_colours
 from sodslice.results.writing import BOX, POINT
 from sodslice.system.hashes import sha256_of_bytes
 from sodslice.values.markup import xml_text
 
 DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 
-COLOURS = ("#d55e00", "#0072b2", "#f0e442", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
-"""Okabe and Ito's, which the colour-blind tell apart; vermilion first, which shows on roads and on grass."""
-GOLDEN = 0.618033988749895
-"""Of a turn round the colours: further classes are as far from those before as they can be."""
+OTHER_LABEL = "other"
+"""Objects of no known class, as after a correction by hand, are shown too."""
 
 OPACITY = '35 + 65 * coalesce("score", 1)'
 LABEL = '"label" || \' \' || format_number("score", 2)'
 PLACEMENTS = {BOX: "8", POINT: "6"}
 """QGIS's numbers of "outside polygons" and "around a point, best places first"."""
+GEOMETRY_TYPES = {BOX: "2", POINT: "0"}
+"""QGIS's numbers of polygons and points; it refuses a style for the other."""
 LABELLED_TO = 2000
 """Labels show at scales of 1:2000 and larger."""
 OUTLINE_MM, POINT_MM = "0.6", "2.4"
@@ -44,7 +44,7 @@ def qml(class_names: Sequence[str], *, geometry: str) -> str:
     """A style as QGIS saves it.
 
     Args:
-        class_names: each gets a colour of its own.
+        class_names: each gets a colour of its own; rows with other labels are white.
         geometry: "box": an outline; "point": a ring.
     """
     root = Element("qgis", version="3.22.0", styleCategories="Symbology|Labeling", labelsEnabled="1")
@@ -52,17 +52,11 @@ def qml(class_names: Sequence[str], *, geometry: str) -> str:
         root, "renderer-v2", type="categorizedSymbol", attr="label", forceraster="0", symbollevels="0"
     )
     categories, symbols = SubElement(renderer, "categories"), SubElement(renderer, "symbols")
-    for number, name in enumerate(dict.fromkeys(class_names)):
-        SubElement(
-            categories,
-            "category",
-            symbol=str(number),
-            value=xml_text(name),
-            label=xml_text(name),
-            render="true",
-        )
-        symbols.append(_symbol(str(number), colour_of(number), geometry))
+    for number, (name, label, colour) in enumerate(_categories(class_names)):
+        SubElement(categories, "category", symbol=str(number), value=name, label=label, render="true")
+        symbols.append(_symbol(str(number), colour, geometry))
     root.append(_labelling(geometry))
+    SubElement(root, "layerGeometryType").text = GEOMETRY_TYPES[geometry]
     indent(root)
     return DOCTYPE + tostring(root, encoding="unicode") + "\n"
 
@@ -95,17 +89,15 @@ def style_words(style: str) -> str:
     return f"outlined by class, opaque by score ({sha256_of_bytes(style.encode())[:12]})"
 
 
-def colour_of(number: int) -> tuple[int, int, int]:
-    """Red, green and blue of a class, by its number."""
-    if number < len(COLOURS):
-        red, green, blue = bytes.fromhex(COLOURS[number][1:])
-        return red, green, blue
-    shares = colorsys.hls_to_rgb(number * GOLDEN % 1, 0.45 + 0.2 * (number % 2), 0.85)
-    red, green, blue = (round(255 * share) for share in shares)
-    return red, green, blue
+def _categories(class_names: Sequence[str]) -> list[tuple[str, str, Colour]]:
+    """Value, words and colour of each class, and of the value "", by which QGIS means all other rows."""
+    names = dict.fromkeys(map(xml_text, class_names))
+    colours = dict(zip(names, class_colours(len(names)), strict=True))
+    colours.setdefault("", OTHER)
+    return [(name, name or OTHER_LABEL, colour) for name, colour in colours.items()]
 
 
-def _symbol(name: str, colour: tuple[int, int, int], geometry: str) -> Element:
+def _symbol(name: str, colour: Colour, geometry: str) -> Element:
     kind = "fill" if geometry == BOX else "marker"
     symbol = Element("symbol", name=name, type=kind, alpha="1", clip_to_extent="1", force_rhr="0")
     opacity = {"active": True, "expression": OPACITY, "type": 3}
@@ -164,6 +156,6 @@ def _labelling(geometry: str) -> Element:
     )
     SubElement(
         settings, "rendering", scaleVisibility="1", scaleMin="0", scaleMax=str(LABELLED_TO), drawLabels="1",
-        obstacle="0", displayAll="0",
+        obstacle="1", obstacleType="0", obstacleFactor="1", displayAll="0",
     )  # fmt: skip
     return labelling

@@ -15,12 +15,15 @@ from typing import BinaryIO
 
 from sodslice.errors import OutputError, SodsliceError
 
+SQLITE_MARKS = ("-wal", "-journal")
+"""Files beside a database that is being changed; what they hold would be taken for changes of a new one."""
+
 
 def check_writable(path: Path) -> None:
     """Make the folder of a file-to-be and try to write there.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: it cannot be written, or another program is changing the database in its place.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,6 +35,12 @@ def check_writable(path: Path) -> None:
         ) from None
     if path.is_dir():
         raise OutputError(f"cannot write {path}: it is a folder")
+    held = [mark for mark in (Path(f"{path}{ending}") for ending in SQLITE_MARKS) if mark.exists()]
+    if held:
+        raise OutputError(
+            f"another program is changing {path}, as {held[0].name} beside it says; close it there (in QGIS, "
+            "remove its layers), or give another `output`"
+        )
 
 
 def write_atomically(path: Path, content: bytes) -> None:

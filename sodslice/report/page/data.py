@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from sodslice.place.polygons import closed_rings, odd_geometries
 from sodslice.results import RunResult, Writing, columns_of
+from sodslice.results.colours import class_colours
 from sodslice.results.columns import placing
 from sodslice.results.geojson import degree_decimals
-from sodslice.results.qgis_style import colour_of
 from sodslice.tables.boxes import Boxes
 
 FOUND, FALSE_ALARM, IGNORED = 0, 1, 2
@@ -54,7 +54,7 @@ def data_of(result: RunResult, judged: Judged | None) -> dict[str, Any]:
             "height": result.scene.height,
         },
         "classes": classes,
-        "colours": ["#{:02x}{:02x}{:02x}".format(*colour_of(row)) for row in range(len(classes))],
+        "colours": [f"#{bytes(colour).hex()}" for colour in class_colours(len(classes))],
         "boxes": _boxes(result, judged),
         "missed": None if judged is None else _missed(judged, classes),
         "places": _places(result),
