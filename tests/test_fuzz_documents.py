@@ -40,6 +40,35 @@ TRUTH = {
     "categories": [{"id": 1, "name": "car"}, {"id": 2, "name": "van"}],
     "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 12, 12]}],
 }
+_SHAPE = {"x": 1, "y": 2, "width": 30, "height": 40, "rotation": 10, "rectanglelabels": ["car"]}
+_POLYGON = {"points": [[1, 2], [30, 4], [5, 60]], "polygonlabels": ["van"]}
+_SIZES = {"original_width": 100, "original_height": 80, "image_rotation": 0}
+LABEL_STUDIO = [
+    {
+        "id": 1,
+        "data": {"image": "/data/local-files/?d=a/b.png", "note": "n"},
+        "annotations": [
+            {"id": 3, "was_cancelled": False, "ground_truth": False, "updated_at": "2026", "result": [
+                {"id": "p", "type": "rectanglelabels", "value": _SHAPE, **_SIZES},
+                {"id": "q", "type": "polygonlabels", "value": _POLYGON, **_SIZES},
+            ]},
+        ],
+    },
+    {"id": 2, "data": {"image": "http://host/c.png"}, "annotations": []},
+]  # fmt: skip
+JSON_MIN = [
+    {"id": 1, "image": "a.png", "label": [{**_SHAPE, **_SIZES}], "annotator": 1, "annotation_id": 5},
+    {"id": 2, "image": "b.png", "label": [{**_POLYGON, **_SIZES}], "annotator": 1, "annotation_id": 6},
+]
+CVAT = """<?xml version="1.0" encoding="utf-8"?>
+<annotations><version>1.1</version><meta><task><labels><label><name>car</name></label></labels></task></meta>
+<image id="0" name="a.png" width="100" height="80">
+<box label="car" occluded="0" xtl="1.50" ytl="2.00" xbr="30.00" ybr="40.25" rotation="12.5" z_order="0">
+<attribute name="score">0.5</attribute></box>
+<polygon label="car" points="1.0,2.0;30.5,4.0;5.0,60.0"></polygon>
+<ellipse label="car" cx="50" cy="40" rx="10" ry="5"></ellipse>
+</image></annotations>
+"""
 TRAINING = TrainSettings(
     class_names=("car",),
     sources=(SourceSettings(images="a", annotations="a.json"), SourceSettings(synthetic=3, background=True)),
@@ -105,6 +134,17 @@ def test_what_is_read_of_broken_results_can_be_compared(tmp_path, kind):
             good, tmp_path / "broken.json", lambda path: evaluate(read_results([path]), truth, how), COUNT
         )
     )
+
+
+@pytest.mark.parametrize("document", [LABEL_STUDIO, JSON_MIN])
+def test_broken_exports_of_label_studio(tmp_path, document):
+    assert read_truth(_saved(tmp_path / "good.json", json.dumps(document)))
+    check(refusals(document, tmp_path / "broken.json", read_truth, COUNT))
+
+
+def test_broken_exports_of_cvat(tmp_path):
+    assert len(read_truth(_saved(tmp_path / "good.xml", CVAT))[0]) == 3
+    check(text_refusals(CVAT, tmp_path / "broken.xml", read_truth, COUNT))
 
 
 def _saved(path, text):

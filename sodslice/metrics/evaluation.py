@@ -159,7 +159,7 @@ def _floor_notes(found: Sequence[Layer]) -> list[str]:
 
 def _pair_notes(pairs: Sequence[tuple[Layer, Layer]], truths: Sequence[Layer]) -> list[str]:
     """What was taken for granted of results and truths, and what does not count."""
-    notes = []
+    notes = list(dict.fromkeys(truth.note for truth in truths if truth.note))
     if len(pairs) < len(truths):
         notes.append(f"{len(truths) - len(pairs)} of {len(truths)} images have no result and are left out")
     if len(pairs) == 1 and other_names(*pairs[0]):

@@ -34,6 +34,7 @@ class Layer:
         size: (width, height) of the scene in pixels, where the file says it.
         georef: where the scene lies, as far as the file says it.
         floor: the lowest score that its makers kept, where the file says it.
+        note: what the reader should know of the file; "" for nothing.
     """
 
     source: str
@@ -48,6 +49,7 @@ class Layer:
     size: tuple[int, int] | None = None
     georef: GeoRef = field(default_factory=GeoRef)
     floor: float | None = None
+    note: str = ""
 
     def __len__(self) -> int:
         return len(self.names)

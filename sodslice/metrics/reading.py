@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,11 +117,11 @@ def read_region(path: str | Path, *, in_degrees: bool) -> BaseGeometry:
 
 
 def _truth_layers(path: str | Path, label_key: str | None) -> list[Layer]:
-    document = read_labels(path)
+    document, note = read_labels(path)
     if _is_geojson(document):
         return [geojson_layer(document, str(path), label_key=label_key)]
     if isinstance(document, dict) and ({"images", "annotations", "categories"} & set(document)):
-        return coco_truth(document, str(path))
+        return [replace(layer, note=note) for layer in coco_truth(document, str(path))]
     raise DataError(
         f"{path} is neither COCO (images, annotations, categories) nor a FeatureCollection"
         f"{what_it_holds(document)}"

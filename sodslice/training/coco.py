@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -45,6 +46,18 @@ class CocoImage:
     wish: ScaleWish = NO_WISH
 
 
+class ReadSet(NamedTuple):
+    """What a look at the labels of a set gave.
+
+    Fields: `images` in the order of the labels, with problems those of which the file is there, to look for
+    more of them; `problems`, a sentence each; `note` on what does not count, "" where all does.
+    """
+
+    images: list[CocoImage]
+    problems: list[str]
+    note: str = ""
+
+
 def read_coco(
     annotations: Path,
     folder: Path,
@@ -52,24 +65,20 @@ def read_coco(
     *,
     files: str = "*",
     rendering: Rendering | None = None,
-) -> tuple[list[CocoImage], list[str]]:
-    """Images of a COCO set in the order of the json, and everything that is wrong with it.
+) -> ReadSet:
+    """Images of a set in the order of its labels, and everything that is wrong with it.
 
     Args:
-        annotations: the json.
+        annotations: a json of COCO, or an export of Label Studio or CVAT.
         folder: of the images; see `NamedFiles` for what names are understood.
         class_names: the names in the order of the wanted class ids; the set may lack some.
         files: only images whose file name fits this pattern.
         rendering: how the images are read.
-
-    Returns:
-        The images, and one sentence for each problem. With problems, the images are those of which the file
-        is there, to look for more of them.
     """
     try:
-        content = read_labels(annotations)
+        content, note = read_labels(annotations)
     except DataError as error:
-        return [], [f"{error}; give the json of a COCO set, or an export of Label Studio or CVAT"]
+        return ReadSet([], [str(error)])
     table, problems = parse_right_rows(content, files=files)
     if not problems and not table.images:
         problems = [f"it has no image that fits {files!r}" if files != "*" else "it has no images"]
@@ -81,7 +90,8 @@ def read_coco(
         *unread,
         *_boxes_outside(table),
     ]
-    return _images(table, paths, class_names, how), [f"{annotations.name}: {problem}" for problem in problems]
+    named = [f"{annotations.name}: {problem}" for problem in problems]
+    return ReadSet(_images(table, paths, class_names, how), named, note)
 
 
 def ignored_note(name: str, count: int, ignored: int) -> str:

@@ -152,7 +152,7 @@ def _validation_set(source: SourceSettings, root: Path, class_names: Sequence[st
 
 def coco_set(settings: SourceSettings, root: Path, class_names: Sequence[str]) -> CocoSet:
     """The images of one COCO set, and what is wrong with it."""
-    images, problems = read_coco(
+    images, problems, read_note = read_coco(
         root / settings.annotations,
         root / settings.images,
         class_names,
@@ -165,8 +165,8 @@ def coco_set(settings: SourceSettings, root: Path, class_names: Sequence[str]) -
         problems = [f"{settings.annotations}: {fault}" for fault in _nothing_there(usable, settings)]
     looked_at = images if problems else usable
     files = [ImageFile(i.path, (i.width, i.height), i.rendering, i.wish) for i in looked_at]
-    note = ignored_note(settings.annotations, *_counts(usable))
-    return CocoSet([] if problems else usable, Look(problems, files, note))
+    notes = [read_note, ignored_note(settings.annotations, *_counts(usable))]
+    return CocoSet([] if problems else usable, Look(problems, files, "; ".join(filter(None, notes))))
 
 
 def _nothing_there(images: Sequence[CocoImage], settings: SourceSettings) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from sodslice.report.review.folder import Review, Selection, write_review
+from sodslice.report.review.folder import Found, Review, write_review
+from sodslice.report.review.selection import Selection
 
-__all__ = ["Review", "Selection", "write_review"]
+__all__ = ["Found", "Review", "Selection", "write_review"]

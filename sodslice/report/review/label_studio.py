@@ -23,7 +23,7 @@ def task_of(crop: Crop, file: str, *, before: str, class_names: Sequence[str], m
         file: its picture, in the folder of crops; the way back from an export.
         before: what stands before it in its address, as Label Studio fetches it.
         class_names: of the labels.
-        model: which found it.
+        model: which found it; tasks sorted by the score of their prediction begin with the most doubtful.
     """
     found = crop.found
     rows = zip(found.boxes.tolist(), found.labels.tolist(), found.scores.tolist(), strict=True)
@@ -47,7 +47,7 @@ def task_of(crop: Crop, file: str, *, before: str, class_names: Sequence[str], m
     ]
     prediction = {
         "model_version": model,
-        "score": round(float(found.scores.min(initial=1)), 4),
+        "score": round(1 - crop.doubt, 4),
         "result": regions,
     }
     return {

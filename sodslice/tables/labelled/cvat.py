@@ -1,140 +1,173 @@
-"""CVAT's export "CVAT for images 1.1" as a COCO document."""
+"""Exports of CVAT: the XML of "CVAT for images 1.1".
+
+Edges are pixels, `rotation` turns a box clockwise about its middle.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-from xml.parsers import expat
+from collections.abc import Callable, Mapping
+from typing import BinaryIO
 
 from sodslice.errors import DataError
-from sodslice.tables.labelled.document import Corners, LabelledSet, turned_box
+from sodslice.tables.labelled.gathering import Gathering, Labels
+from sodslice.tables.labelled.markup import read_markup
+from sodslice.tables.labelled.shapes import Edges, Point, around, around_ellipse, around_rectangle
+from sodslice.tables.limits import MOST_PX
 from sodslice.values import cells
 
-SHAPES = ("box", "polygon", "ellipse", "mask")
-FARTHEST = 1e9
-"""Pixels, and degrees: more is no number of anybody's."""
-OTHER_SHAPES = ("polyline", "points", "cuboid", "skeleton")
+ROOT = "annotations"
+Attributes = Mapping[str, str]
 
 
-def coco_of_xml(content: bytes, source: str) -> dict[str, Any]:
-    """The COCO document of an `annotations.xml`; turned boxes, polygons, ellipses and masks are envelopes.
+def cvat_labels(file: BinaryIO, source: str) -> Labels:
+    """All images with their boxes; one without any is an image without objects.
+
+    Args:
+        file: open.
+        source: its name, for messages.
 
     Raises:
-        DataError: it is no such file, it is one of a video, or a shape has no envelope; it says where.
+        DataError: it is no XML of CVAT, or something in it is no box; the first faults are named.
     """
     reader = _Reader(source)
-    parser = expat.ParserCreate()
-    parser.StartElementHandler, parser.EndElementHandler = reader.start, reader.end
-    parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = reader.text, reader.doctype
-    try:
-        parser.Parse(content, True)  # noqa: FBT003 -- expat's way to say that it is all
-    except (expat.ExpatError, LookupError, ValueError) as error:
-        raise DataError(f"{source} is not XML: {' '.join(str(error).split())}") from None
-    return reader.found()
+    read_markup(file, source, reader.begin, reader.end, reader.text)
+    return reader.found.labels()
 
 
 class _Reader:
-    """What the parser calls.
-
-    Args:
-        source: the file, for messages.
-    """
+    """Takes element by element."""
 
     def __init__(self, source: str) -> None:
-        self._source = source
+        self.found = Gathering(source, "CVAT")
         self._path: list[str] = []
-        self._words: list[str] | None = None
-        self._classes: list[str] = []
-        self._images: list[tuple[Mapping[str, str], list[tuple[str, Mapping[str, str]]]]] = []
+        self._image = ""
+        self._words: list[str] = []
 
-    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        """An element begins."""
-        if not self._path and tag != "annotations":
+    def begin(self, tag: str, given: Attributes) -> None:
+        """An element begins.
+
+        Raises:
+            DataError: the file is another one.
+        """
+        self._path.append(tag)
+        self._words = []
+        if len(self._path) == 1 and tag != ROOT:
             raise DataError(
-                f"{self._source} is no export of CVAT: its root is {cells.shown(tag)}, not annotations"
+                f"{self.found.source} is XML and no export of CVAT: its root is <{cells.bare(tag)}>"
             )
         if tag == "track":
-            raise DataError(f'{self._source} is of a video; export the task as "CVAT for images 1.1"')
-        self._path.append(tag)
-        self._words = [] if self._path[-2:] == ["label", "name"] else None
-        if self._path == ["annotations", "image"]:
-            self._images.append((attributes, []))
-        elif self._path[:2] == ["annotations", "image"] and len(self._path) == 3 and self._images:
-            self._images[-1][1].append((tag, attributes))
+            raise DataError(
+                f'{self.found.source} holds tracks of a video; export the task as "CVAT for images 1.1"'
+            )
+        if self._path == [ROOT, "image"]:
+            self._begin_image(given)
+        elif self._path[:-1] == [ROOT, "image"] and self._image:
+            self._take(tag, given)
 
-    def end(self, _tag: str) -> None:
+    def end(self, tag: str) -> None:
         """An element ends."""
-        if self._words is not None and self._path[-2:] == ["label", "name"]:
-            self._classes.append("".join(self._words).strip())
-        self._words = None
+        if tag == "name" and self._path[-2:] == ["label", "name"]:
+            name = cells.name("".join(self._words))
+            if name is not None:
+                self.found.known_class(name)
         self._path.pop()
+        if tag == "image" and self._path == [ROOT]:
+            self._image = ""
 
     def text(self, words: str) -> None:
         """Characters within an element."""
-        if self._words is not None:
+        if self._path[-2:] == ["label", "name"]:
             self._words.append(words)
 
-    def doctype(self, *_: Any) -> None:
-        """A document type may name other files, or blow itself up; CVAT writes none."""
-        raise DataError(f"{self._source} has a document type, which no export of CVAT has")
+    def _begin_image(self, given: Attributes) -> None:
+        sides = [_side(given.get(key, "")) for key in ("width", "height")]
+        self._image = given.get("name", "")
+        if not self._image or None in sides:
+            self.found.fault(f"each image must have name, width and height, got {cells.shown(dict(given))}")
+            self._image = ""
+            return
+        self.found.image(self._image, (int(sides[0] or 0), int(sides[1] or 0)))
 
-    def found(self) -> dict[str, Any]:
-        """The COCO document."""
-        if not self._images:
-            raise DataError(f"{self._source} lists no image; is it an export of a task with images?")
-        found = LabelledSet(self._source, self._classes)
-        for attributes, shapes in self._images:
-            name = attributes.get("name", "")
-            width, height = (
-                cells.whole(_number(attributes.get(key)), least=1) or 0 for key in ("width", "height")
+    def _take(self, tag: str, given: Attributes) -> None:
+        """Put a shape on the image."""
+        if tag == "tag":
+            self.found.notes["tags of whole images that do not count"] += 1
+            return
+        if given.get("outside") == "1":
+            self.found.notes["shapes outside of their image that do not count"] += 1
+            return
+        label = cells.name(given.get("label"))
+        if tag not in _SHAPES:
+            self.found.fault(
+                f"{cells.bare(self._image)} has a <{cells.bare(tag)}>, which is no box; remove it"
             )
-            if not name:
-                found.refuse("an image has no name")
-                continue
-            found.add_image(name, width, height)
-            for kind, shape in shapes:
-                _add(found, kind, shape, name)
-        return found.document()
+        elif label is None:
+            self.found.fault(f"{cells.bare(self._image)} has a <{tag}> without a label")
+        else:
+            try:
+                edges = _SHAPES[tag](given)
+            except (KeyError, ValueError):
+                self.found.fault(
+                    f"{cells.bare(self._image)}: <{tag}> {cells.shown(dict(given))} has no place"
+                )
+                return
+            self.found.box(label, edges, reduced=tag != "box" or _turn(given) != 0)
 
 
-def _add(found: LabelledSet, kind: str, shape: Mapping[str, str], name: str) -> None:
-    """A shape on an image."""
-    if kind in OTHER_SHAPES:
-        found.refuse(f"{name} has a {kind}, which is no box; draw a rectangle around it")
-    if kind not in SHAPES or shape.get("outside") == "1":
-        return
-    corners = _corners(kind, shape)
-    if corners is None or not shape.get("label"):
-        found.refuse(f"{name} has a malformed {kind}")
-    else:
-        found.add_box(shape["label"], corners)
+def _side(text: str) -> int | None:
+    """A side in pixels; None where it is none."""
+    return int(text) if text.isdecimal() and len(text) < 12 and 1 <= int(text) <= MOST_PX else None
 
 
-def _corners(kind: str, shape: Mapping[str, str]) -> Corners | None:
-    """Points in pixels that bound a shape."""
-    if kind == "polygon":
-        pairs = [
-            cells.numbers([*map(_number, pair.split(","))], 2) for pair in shape.get("points", "").split(";")
-        ]
-        known = [pair for pair in pairs if pair is not None]
-        return [(x, y) for x, y in known] if len(known) == len(pairs) > 2 else None
-    keys = {"box": ("xtl", "ytl", "xbr", "ybr"), "ellipse": ("cx", "cy", "rx", "ry"),
-            "mask": ("left", "top", "width", "height")}[kind]  # fmt: skip
-    numbers = cells.numbers([_number(shape.get(key)) for key in keys], 4)
-    degrees = _number(shape.get("rotation", "0"))
-    if numbers is None or degrees is None:
-        return None
-    a, b, c, d = numbers
-    x0, y0, x1, y1 = {
-        "box": (a, b, c, d),
-        "ellipse": (a - c, b - d, a + c, b + d),
-        "mask": (a, b, a + c, b + d),
-    }[kind]
-    return turned_box((x0, y0, x1, y1), degrees, ((x0 + x1) / 2, (y0 + y1) / 2))
+def _number(text: str) -> float:
+    """A number of pixels or degrees.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = cells.number(float(text), MOST_PX)
+    if found is None:
+        raise ValueError(text)
+    return found
 
 
-def _number(text: str | None) -> float | None:
-    try:
-        return cells.number(float(text or ""), FARTHEST)
-    except ValueError:
-        return None
+def _numbers(given: Attributes, *keys: str) -> list[float]:
+    return [_number(given[key]) for key in keys]
+
+
+def _turn(given: Attributes) -> float:
+    return _number(given.get("rotation", "0"))
+
+
+def _box(given: Attributes) -> Edges:
+    x0, y0, x1, y1 = _numbers(given, "xtl", "ytl", "xbr", "ybr")
+    if not _turn(given):
+        return x0, y0, x1, y1
+    return around_rectangle((x0, y0), (x1 - x0, y1 - y0), _turn(given), ((x0 + x1) / 2, (y0 + y1) / 2))
+
+
+def _polygon(given: Attributes) -> Edges:
+    return around([_point(pair) for pair in given["points"].split(";")])
+
+
+def _point(pair: str) -> Point:
+    x, y = pair.split(",")
+    return _number(x), _number(y)
+
+
+def _ellipse(given: Attributes) -> Edges:
+    x, y, wide, high = _numbers(given, "cx", "cy", "rx", "ry")
+    return around_ellipse((x, y), (wide, high), _turn(given))
+
+
+def _mask(given: Attributes) -> Edges:
+    x, y, width, height = _numbers(given, "left", "top", "width", "height")
+    return x, y, x + width, y + height
+
+
+_SHAPES: Mapping[str, Callable[[Attributes], Edges]] = {
+    "box": _box,
+    "polygon": _polygon,
+    "ellipse": _ellipse,
+    "mask": _mask,
+}

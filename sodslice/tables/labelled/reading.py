@@ -1,65 +1,72 @@
-"""`read_labels`: a COCO document from the file of whatever tool objects were labelled with."""
+"""From a file to labels, by what the file holds: COCO and other JSON, exports of Label Studio and CVAT."""
 
 from __future__ import annotations
 
-import lzma
 import zipfile
-import zlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from zlib import error as ZlibError  # noqa: N812 -- its own name says nothing
 
 from sodslice.errors import DataError
-from sodslice.tables.labelled.cvat import coco_of_xml
-from sodslice.tables.labelled.label_studio import coco_of_tasks, is_label_studio
+from sodslice.tables.labelled.cvat import cvat_labels
+from sodslice.tables.labelled.gathering import Labels
+from sodslice.tables.labelled.label_studio import is_label_studio, label_studio_labels
 from sodslice.values.documents import read_json
 
-MOST_BYTES = 1 << 30
-"""Of an XML, unpacked: more than a million labelled images."""
-INSIDE = "annotations.xml"
+ZIPPED = b"PK\x03\x04"
+BEGINS_WITH = 256
+IN_ZIP = "annotations.xml"
 
 
-def read_labels(path: str | Path) -> Any:
-    """What a file of labels holds: an export of Label Studio or CVAT as a COCO document, other JSON as it is.
+def read_labels(path: str | Path) -> Labels:
+    """What a file of labels holds.
+
+    Exports become documents of COCO: Label Studio's JSON and JSON-MIN, CVAT's "CVAT for images 1.1" as XML or
+    in its zip. Any other JSON is given as it is.
 
     Args:
-        path: COCO JSON; JSON or JSON-MIN of Label Studio; "CVAT for images 1.1", as XML or in its zip.
+        path: of the file.
 
     Raises:
-        DataError: it cannot be read, or its labels are no boxes; it says where.
+        DataError: it cannot be read, or is an export with something in it that is no box.
     """
-    path = Path(path)
+    head = _head(path)
+    if head.startswith(ZIPPED):
+        return _zipped(Path(path))
+    if head.lstrip(b"\xef\xbb\xbf\xfe\xff \t\r\n\0").startswith(b"<"):
+        with Path(path).open("rb") as file:
+            return cvat_labels(file, str(path))
+    document: Any = read_json(path)
+    return label_studio_labels(document, str(path)) if is_label_studio(document) else Labels(document)
+
+
+def _head(path: str | Path) -> bytes:
     try:
-        if zipfile.is_zipfile(path):
-            return coco_of_xml(_from_zip(path), str(path))
-        if _begins_as_xml(path):
-            return coco_of_xml(_all_of(path), str(path))
+        with Path(path).open("rb") as file:
+            return file.read(BEGINS_WITH)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
-    document = read_json(path)
-    return coco_of_tasks(document, str(path)) if document and is_label_studio(document) else document
+    except ValueError as error:  # of a path that no disk knows
+        raise DataError(f"{path} cannot be read: {error}") from None
 
 
-def _begins_as_xml(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(256).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+def _zipped(path: Path) -> Labels:
+    """The annotations in a zip of CVAT.
 
-
-def _all_of(path: Path) -> bytes:
-    if path.stat().st_size > MOST_BYTES:
-        raise DataError(f"{path} is larger than {MOST_BYTES >> 20} MiB")
-    return path.read_bytes()
-
-
-def _from_zip(path: Path) -> bytes:
-    """The XML in an archive of CVAT."""
+    Raises:
+        DataError: it is damaged or encrypted, or holds none.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if name.rpartition("/")[2] == INSIDE]
+            names = [name for name in archive.namelist() if PurePosixPath(name).name == IN_ZIP]
             if len(names) != 1:
-                raise DataError(f'{path} holds no {INSIDE}; export the task as "CVAT for images 1.1"')
-            if archive.getinfo(names[0]).file_size > MOST_BYTES:
-                raise DataError(f"{path} holds more than {MOST_BYTES >> 20} MiB of labels")
+                raise DataError(
+                    f"{path} holds {len(names)} files {IN_ZIP}, it must be one; export the task from CVAT as "
+                    '"CVAT for images 1.1"'
+                )
             with archive.open(names[0]) as file:
-                return file.read(MOST_BYTES)
-    except (zipfile.BadZipFile, RuntimeError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
-        raise DataError(f"{path} is a damaged archive: {' '.join(str(error).split())}") from None
+                return cvat_labels(file, f"{path}/{names[0]}")  # type: ignore[arg-type]
+    except (zipfile.BadZipFile, ZlibError, EOFError, RuntimeError, NotImplementedError, OSError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path} is a zip that cannot be read: {' '.join(str(error).split())}") from None
