@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO, NoReturn
 from xml.parsers import expat
 
@@ -54,15 +54,25 @@ def read_markup(
     parser.StartElementHandler, parser.EndElementHandler = deeper, higher
     parser.CharacterDataHandler = text
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
-    read = 0
     try:
-        while piece := file.read(AT_ONCE):
-            read += len(piece)
-            if read > MOST_BYTES:
-                raise DataError(f"{source} has more than {MOST_BYTES >> 20} MiB of XML; export fewer images")
+        for piece in _pieces(file, source):
             parser.Parse(piece, False)  # noqa: FBT003 -- expat's own signature
         parser.Parse(b"", True)  # noqa: FBT003
     except DataError:
         raise
     except (expat.ExpatError, LookupError, ValueError) as error:  # also of encodings that it does not know
         raise DataError(f"{source} is not XML: {error}") from None
+
+
+def _pieces(file: BinaryIO, source: str) -> Iterator[bytes]:
+    """A file from its beginning to its end.
+
+    Raises:
+        DataError: it is too large.
+    """
+    read = 0
+    while piece := file.read(AT_ONCE):
+        read += len(piece)
+        if read > MOST_BYTES:
+            raise DataError(f"{source} has more than {MOST_BYTES >> 20} MiB of XML; export fewer images")
+        yield piece
