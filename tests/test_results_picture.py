@@ -112,3 +112,12 @@ def test_an_overview_is_read_in_bands(monkeypatch):
     monkeypatch.setattr("sodslice.scene.overview.BAND", 64)
     np.testing.assert_array_equal(overview(scene, 1.0), pixels)
     assert overview(scene, 2.0).shape == whole.shape == (350, 150, 3)
+
+
+def test_a_scene_that_cannot_be_read_again_is_refused_before_the_work(tmp_path):
+    with pytest.raises(SodsliceError, match=r"a\.png: a picture needs its scene as a file, and .* is none"):
+        run(np.zeros((60, 80, 3), np.uint8), model="blobs", output=tmp_path / "a.png")
+    scene = write_raster(tmp_path / "a.tif", scene_with_blobs(300, 200, [(40, 40)]))
+    with pytest.raises(SodsliceError, match="no picture is drawn of a scene that may read other folders"):
+        run(scene, model="blobs", options={"allow_vrt": True}, output=tmp_path / "b.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]

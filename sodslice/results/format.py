@@ -25,6 +25,7 @@ class Format:
         read: from a path to a result; None for a format that is only written.
         is_own: from a path to whether a file is of our making, so that a rerun may take its place; None:
             whether it can be read back, if that is possible at all.
+        needs_scene: whether the scene is read once more, which must be a file then.
         heeds: names of the settings that change its files.
         combine: from results, as they come, and a path to one file of all of them, in which each row names
             its image; None for a format that cannot. Results are held one at a time.
@@ -36,5 +37,6 @@ class Format:
     why_not: Callable[[GeoRef, Writing], str]
     read: Callable[[Path], RunResult] | None = None
     is_own: Callable[[Path], bool] | None = None
+    needs_scene: bool = False
     heeds: tuple[str, ...] = ()
     combine: Callable[[Iterable[RunResult], Path], None] | None = None

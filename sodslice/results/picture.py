@@ -208,5 +208,7 @@ def _why_not(_georef: GeoRef, _writing: Writing) -> str:
     return ""
 
 
-PNG = Format("png", (".png",), write=write_picture, why_not=_why_not, is_own=_is_own)
-JPEG = Format("jpeg", (".jpg", ".jpeg"), write=write_picture, why_not=_why_not, is_own=_is_own)
+PNG = Format("png", (".png",), write=write_picture, why_not=_why_not, is_own=_is_own, needs_scene=True)
+JPEG = Format(
+    "jpeg", (".jpg", ".jpeg"), write=write_picture, why_not=_why_not, is_own=_is_own, needs_scene=True
+)

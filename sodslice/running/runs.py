@@ -151,10 +151,27 @@ def check_outputs(outputs: Sequence[str | Path], plan: RunPlan, options: Options
                 raise OutputError(
                     f"`output={path}` would overwrite {read}, which the run reads; give another name"
                 )
-        check_output(path, georef=plan.scene.georef, writing=options.writing)
+        chosen = check_output(path, georef=plan.scene.georef, writing=options.writing)
+        if chosen.needs_scene:
+            _check_read_again(path, plan, options)
         check_replaceable(path)
     if options.work.keep_raw and not (outputs and plan.resumable):
         raise OptionError("`keep_raw` needs an output file, a scene from a file and a model with a sha256")
+
+
+def _check_read_again(path: str | Path, plan: RunPlan, options: Options) -> None:
+    """Make sure that a scene can be read once more, for a picture of it.
+
+    Raises:
+        OutputError: it cannot.
+    """
+    if not Path(plan.scene.name).is_file():
+        raise OutputError(f"{path}: a picture needs its scene as a file, and {plan.scene.name} is none")
+    if options.rendering.allow_vrt:
+        raise OutputError(
+            f"{path}: no picture is drawn of a scene that may read other folders; leave `allow_vrt` out, or "
+            "write .json"
+        )
 
 
 def journal_of(output: str | Path) -> Path:
