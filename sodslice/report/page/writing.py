@@ -52,7 +52,7 @@ def write_report(
         base = base_of(opened)
         crops = crops_of(opened, result.detections.boxes, base["levels"][0]["scale"])
     data = {**data_of(result, judged), "base": base, "crops": crops}
-    write_atomically(path, page_of("page.html", data["title"], data).encode())
+    write_atomically(path, page_of("page.html", data["title"], data).encode(errors="replace"))
     return path
 
 
