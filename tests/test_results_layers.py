@@ -16,6 +16,7 @@ import pytest
 from sodslice import GeoRef, load_result, write
 from sodslice.errors import OptionError, OutputError, SodsliceError
 from sodslice.jobs.combining import check_combined
+from sodslice.metrics import read_results
 from sodslice.results import COLUMNS, Writing, columns_of, is_own
 from sodslice.results.layers import LAYER, combine_fgb, combine_gpkg
 from tests.placed_results import CLASSES, MERIDIAN, POLAR, SCENES, UTM, nothing, placed_result
@@ -298,3 +299,12 @@ def test_a_geopackage_that_another_program_is_changing_is_not_replaced(tmp_path)
         )
     write(nothing(), path)
     assert len(geopandas.read_file(path, layer=LAYER)) == 0
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".fgb", ".parquet"])
+def test_a_layer_is_evaluated_as_its_json_is(tmp_path, suffix):
+    result = placed_result()
+    one, other = (read_results([write(result, tmp_path / f"a{end}")])[0] for end in (suffix, ".json"))
+    np.testing.assert_array_equal(one.pixels, other.pixels)
+    np.testing.assert_array_equal(one.scores, other.scores)
+    assert (one.names, one.image, one.size) == (other.names, other.image, other.size)

@@ -16,6 +16,7 @@ from sodslice.metrics.coco_file import coco_results, coco_truth
 from sodslice.metrics.geojson import NO_CLASS, geojson_layer
 from sodslice.metrics.layer import Layer, distinct_names
 from sodslice.place.geojson import COLLECTION, read_features, what_it_holds
+from sodslice.results.formats import format_of, load_result
 from sodslice.results.reading import is_result, result_from
 from sodslice.results.result import RunResult
 from sodslice.tables.labelled import read_labels
@@ -70,6 +71,9 @@ def read_results(
     """
     layers = []
     for path in _files(paths):
+        if _is_read_by_its_format(path):
+            layers.append(result_layer(load_result(path), str(path)))
+            continue
         document = read_json(path)
         if isinstance(document, list):
             if truth is None or not isinstance(ids := read_json(truth), dict) or "images" not in ids:
@@ -78,6 +82,12 @@ def read_results(
         else:
             layers.append(_result_layer(document, path, label_key))
     return layers
+
+
+def _is_read_by_its_format(path: Path) -> bool:
+    """Whether a file is a result in a format that is read back and is no JSON, which others write too."""
+    chosen = format_of(path)
+    return chosen is not None and chosen.read is not None and chosen.name not in ("json", "geojson")
 
 
 def result_layer(result: RunResult, source: str) -> Layer:
