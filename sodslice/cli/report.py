@@ -34,6 +34,12 @@ if TYPE_CHECKING:
     cls=GroupedOption,
     help="COCO or GeoJSON: what is found, missed and falsely found gets colours of its own.",
 )
+@click.option(
+    "--sheet",
+    type=click.Path(dir_okay=False),
+    cls=GroupedOption,
+    help="Write a PNG of the surest and the most doubtful detections too.",
+)
 @click.option("--iou", default=0.5, show_default=True, cls=GroupedOption, help="With --truth: least overlap.")
 @verbosity_flags
 def command(result: str, output: str | None, **flags: Any) -> None:
@@ -53,23 +59,29 @@ def _of_result(path: Path, page: Path, flags: dict[str, Any]) -> None:
     from sodslice.report.page import write_report
     from sodslice.report.page.judging import judged_by
     from sodslice.report.page.writing import check_page
+    from sodslice.report.sheet import check_sheet, write_sheet
     from sodslice.results import load_result
     from sodslice.results.scenes import moved_scene
 
     check_page(page)
+    if flags["sheet"]:
+        check_sheet(Path(flags["sheet"]))
     result = load_result(path)
     scene = flags["scene"] or moved_scene(result.scene.path, path)
     judged = judged_by(result, flags["truth"], iou=flags["iou"]) if flags["truth"] else None
     write_report(result, page, scene=scene, judged=judged)
-    click.echo(f"{result.scene.path}: {len(result)} objects -> {page}")
+    if flags["sheet"]:
+        write_sheet(result, flags["sheet"], scene=scene)
+    files = ", ".join(map(str, filter(None, (page, flags["sheet"]))))
+    click.echo(f"{result.scene.path}: {len(result)} objects -> {files}")
 
 
 def _of_job(folder: Path, output: Path, flags: dict[str, Any]) -> None:
     from sodslice.jobs.manifest import entries_of, in_job_order
     from sodslice.report.page import write_job_report
 
-    if flags["scene"] or flags["truth"]:
-        raise click.UsageError("--scene and --truth are for one result")
+    if flags["scene"] or flags["truth"] or flags["sheet"]:
+        raise click.UsageError("--scene, --truth and --sheet are for one result")
     entries = in_job_order(entries_of(folder).values())
     if not entries:
         raise DataError(f"{folder} holds no manifest.jsonl of a job; name the file of a result")

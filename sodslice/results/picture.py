@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -52,11 +52,17 @@ def write_picture(result: RunResult, path: Path) -> None:
     """
     picture = picture_of(result)
     if path.suffix.lower() == ".png":
-        said = PngInfo()
-        said.add_text("Software", MAKER)
-        picture.save(path, pnginfo=said)
+        with path.open("wb") as file:
+            as_own_png(picture, file)
     else:
         picture.save(path, quality=QUALITY, comment=MAKER)
+
+
+def as_own_png(picture: Any, file: BinaryIO) -> None:
+    """Write an image of Pillow as a PNG that says whose it is."""
+    said = PngInfo()
+    said.add_text("Software", MAKER)
+    picture.save(file, "PNG", pnginfo=said)
 
 
 def picture_of(result: RunResult, *, longest: int = LONGEST_SIDE, scene: str | Path | None = None) -> Any:
