@@ -259,6 +259,13 @@ def test_bounds_hold_boxes_over_greenwich_and_over_the_antimeridian():
     ]
 
 
+def test_bounds_are_the_narrower_way_round():
+    beside_0 = [[0.0, 0, 5, 1], [-176.0, 0, -175, 1], [-1.1, 0, 0, 1]]
+    assert bounds([np.array(beside_0)]) == [-176, 0, 5, 1]
+    assert bounds([np.array([[90.0, 0, 91, 1], [-92.0, 0, -91, 1]])]) == [90, 0, -91, 1]
+    assert bounds([np.array([[88.0, 0, 89, 1], [-90.0, 0, -89, 1]])]) == [-90, 0, 89, 1]
+
+
 def test_bounds_of_nothing_are_none_and_those_of_pixels_have_no_antimeridian():
     assert bounds([]) is None
     assert bounds([np.empty((0, 4))]) is None

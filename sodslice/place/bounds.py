@@ -33,8 +33,9 @@ class Bounds:
         (west, south, beyond), (east, north, before, crossing, over_0) = self._lowest[0], self._highest[0]
         if self._degrees and crossing and over_0:
             west, east = -180.0, 180.0
-        elif self._degrees and not over_0 and (crossing or east - west > 180):
-            west, east = beyond, before
+        elif self._degrees and not over_0:
+            other_way = east - west > 180 and before + 360 - beyond < east - west
+            west, east = (beyond, before) if crossing or other_way else (west, east)
         values: list[float] = np.round([west, south, east, north], decimals).tolist()
         return values
 
