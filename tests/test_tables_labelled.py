@@ -365,15 +365,17 @@ def test_a_damaged_zip_is_said(tmp_path, damage):
         document_of(path)
 
 
-def test_a_zip_with_a_damaged_file_is_said(tmp_path):
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_with_a_damaged_file_is_said(tmp_path, compression):
     path = tmp_path / "task.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(path, "w", compression) as archive:
         archive.writestr("annotations.xml", f"<annotations>{image() * 50}</annotations>")
-    content = bytearray(path.read_bytes())
-    content[50:60] = bytes(10)
-    path.write_bytes(content)
-    with pytest.raises(DataError, match=r"task.zip is a zip that cannot be read: "):
-        document_of(path)
+    whole = path.read_bytes()
+    begin = 30 + len("annotations.xml")
+    for at in range(begin, begin + 40):
+        path.write_bytes(whole[:at] + bytes(10) + whole[at + 10 :])
+        with pytest.raises(DataError, match=r"task.zip is a zip that cannot be read: "):
+            document_of(path)
 
 
 def test_xml_beyond_a_bound_is_refused(tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ from sodslice.values.setting import settings_of
 
 Column = npt.NDArray[Any]
 
-INTEGERS, TEXTS = ("id", "cls_id"), ("source", "label")
+TEXTS = ("source", "label")
 MEASURES = ("area_m2", "length_m", "width_m")
 EDGES = ("x0", "y0", "x1", "y1")
 COLUMNS = ("id", "source", "label", "cls_id", "score", *MEASURES, *EDGES)

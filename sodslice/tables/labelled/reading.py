@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import Any
 from zlib import error as ZlibError  # noqa: N812 -- its own name says nothing
@@ -13,6 +14,8 @@ from sodslice.tables.labelled.gathering import Labels
 from sodslice.tables.labelled.label_studio import is_label_studio, label_studio_labels
 from sodslice.values.documents import read_json
 
+UNREADABLE = (zipfile.BadZipFile, ZlibError, LZMAError, EOFError, OSError, RuntimeError)
+"""What a zip raises that is damaged, by its compression, or is encrypted or of a compression unknown here."""
 ZIPPED = b"PK\x03\x04"
 BEGINS_WITH = 256
 IN_ZIP = "annotations.xml"
@@ -66,7 +69,7 @@ def _zipped(path: Path) -> Labels:
                 )
             with archive.open(names[0]) as file:
                 return cvat_labels(file, f"{path}/{names[0]}")  # type: ignore[arg-type]
-    except (zipfile.BadZipFile, ZlibError, EOFError, RuntimeError, NotImplementedError, OSError) as error:
+    except UNREADABLE as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path} is a zip that cannot be read: {' '.join(str(error).split())}") from None
