@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.web import Web, web_server
+
 Answer = tuple[int, str, str]
 
 
@@ -57,6 +59,14 @@ def log_put_back() -> Iterator[None]:
     yield
     logger.handlers[:], logger.propagate = handlers, propagate
     logger.setLevel(level)
+
+
+@pytest.fixture
+def web(monkeypatch) -> Iterator[Web]:
+    """A web server of this machine, which no proxy stands before."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with web_server() as server:
+        yield server
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from sodslice import run
@@ -260,17 +259,17 @@ def test_the_sheet_shows_the_biggest_misses_and_the_surest_false_alarms(folder):
 
 
 def test_crops_stay_inside_the_scene():
-    from sodslice.report.contact_sheet import _window
+    from sodslice.report.sheet import window_around
 
     for box in ([0, 0, 4, 4], [290, 190, 300, 200], [100, 90, 110, 130]):
-        x, y, width, height = _window(np.array(box, float), 300, 200)
+        x, y, width, height = window_around(box, 120, 300, 200)
         assert x >= 0
         assert y >= 0
         assert x + width <= 300
         assert y + height <= 200
         assert x <= box[0]
         assert y + height >= box[3]
-    assert _window(np.array([1.0, 1, 5, 5]), 30, 20) == (0, 0, 30, 20)
+    assert window_around([1.0, 1, 5, 5], 48, 30, 20) == (0, 0, 30, 20)
 
 
 @pytest.mark.shared

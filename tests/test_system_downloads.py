@@ -10,29 +10,11 @@ import pytest
 from sodslice.errors import FetchError
 from sodslice.system.arriving import AbsentError, Limits, remove_download
 from sodslice.system.downloads import download
-from tests.web import (
-    claim,
-    flood,
-    mute,
-    serve,
-    stall,
-    status,
-    trickle,
-    trickle_head,
-    truncate,
-    web_server,
-)
+from tests.web import claim, flood, mute, serve, stall, status, trickle, trickle_head, truncate
 
 CONTENT = bytes(range(256)) * 400
 PATH = "/model.tar"
 SOON = Limits(silence_s=0.4, tries=3, pause_s=0.01)
-
-
-@pytest.fixture
-def web(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with web_server() as server:
-        yield server
 
 
 def ranges(web):

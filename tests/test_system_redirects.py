@@ -9,24 +9,11 @@ from sodslice.errors import FetchError
 from sodslice.system.arriving import Limits
 from sodslice.system.downloads import download
 from sodslice.system.redirects import REDIRECTS
-from tests.web import (
-    flood,
-    redirect,
-    serve,
-    truncate,
-    web_server,
-)
+from tests.web import flood, redirect, serve, truncate
 
 CONTENT = bytes(range(256)) * 400
 PATH = "/model.tar"
 SOON = Limits(silence_s=0.4, tries=3, pause_s=0.01)
-
-
-@pytest.fixture
-def web(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with web_server() as server:
-        yield server
 
 
 def test_redirects_are_followed_and_not_for_ever(web, tmp_path):

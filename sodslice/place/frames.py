@@ -8,7 +8,7 @@ import numpy as np
 import pyproj
 
 from sodslice.errors import GeoRefError
-from sodslice.place.edges import corners
+from sodslice.place.edges import Groups, corners
 from sodslice.place.footprints import Footprints, across, footprints_of
 from sodslice.place.georef import GeoRef
 from sodslice.place.newton import Points
@@ -49,7 +49,7 @@ class Frame:
             quads = corners(boxes)
             places = self._known(georef, quads.reshape(-1, 2)).reshape(quads.shape)
             places[np.isnan(places).any(axis=(1, 2))] = np.nan
-            return Footprints(places, self._torn(georef, boxes), degrees=False)
+            return Footprints(places, self._torn(georef, quads), degrees=False)
         found = footprints_of(georef, boxes)
         if self.crs == WGS84:
             return found
@@ -81,16 +81,14 @@ class Frame:
             return _moved(between(LONLAT, self.crs), georef.to_known_lonlat(pixels))
         return _moved(way, georef.on_earth(pixels))
 
-    def _torn(self, georef: GeoRef, boxes: Boxes) -> dict[int, tuple[Points, ...]]:
-        """Parts of boxes that lie across the antimeridian, where most projections of the world end."""
+    def _torn(self, georef: GeoRef, quads: Groups) -> dict[int, tuple[Points, ...]]:
+        """Parts of boxes with corners `(N, 4, 2)` across the antimeridian, where most projections end."""
         if self.crs is None or self.own:
             return {}
-        found = footprints_of(georef, boxes)
+        places = georef.to_known_lonlat(quads.reshape(-1, 2)).reshape(quads.shape)
         way, torn = between(LONLAT, self.crs), {}
-        for row in np.flatnonzero(across(found.corners)).tolist():
-            inside = [
-                np.clip(ring, (-MERIDIAN, -90), (MERIDIAN, 90)) for ring in parts_of(found.corners[row])
-            ]
+        for row in np.flatnonzero(across(places)).tolist():
+            inside = [np.clip(ring, (-MERIDIAN, -90), (MERIDIAN, 90)) for ring in parts_of(places[row])]
             torn[row] = tuple(_moved(way, ring) for ring in inside)
         return {
             row: rings for row, rings in torn.items() if rings and not np.isnan(np.concatenate(rings)).any()

@@ -13,14 +13,12 @@ import numpy.typing as npt
 
 from sodslice.metrics import Case, Evaluation, match
 from sodslice.report.figures import new_figure, save_figure
+from sodslice.report.sheet import SURROUNDINGS, window_around
 from sodslice.scene import Scene
 from sodslice.tables import boxes as box_math
 from sodslice.tables.detections import Detections
 
 COLUMNS = 6
-SURROUNDINGS = 3.0
-"""Side of a crop in sides of its box, so that the place can be understood."""
-
 SMALLEST_CROP = 48
 """Least side of a crop in pixels."""
 
@@ -137,7 +135,8 @@ def _worst(mistakes: list[Mistake], count: int) -> list[Mistake]:
 
 def _draw(axes: Any, scene: Scene, case: Case, mistake: Mistake, threshold: float) -> None:
     """One crop with its boxes and its caption."""
-    x, y, width, height = _window(mistake.box, scene.width, scene.height)
+    side = int(np.ceil(max(SURROUNDINGS * (mistake.box[2:] - mistake.box[:2]).max(), SMALLEST_CROP)))
+    x, y, width, height = window_around(mistake.box.tolist(), side, scene.width, scene.height)
     pixels, _ = scene.read(x, y, width, height)
     axes.imshow(pixels, extent=(x, x + width, y + height, y), interpolation="nearest")
     found = _kept(case, threshold).boxes
@@ -154,16 +153,6 @@ def _draw(axes: Any, scene: Scene, case: Case, mistake: Mistake, threshold: floa
     axes.set_title(
         f"{mistake.kind}: {mistake.words}\nclosest IoU {closest:.2f}\n{image[-MOST_LETTERS:]}", fontsize=7
     )
-
-
-def _window(box: npt.NDArray[np.float64], scene_width: int, scene_height: int) -> tuple[int, int, int, int]:
-    """A square x, y, width, height around a box, moved inside the scene, which may cut it."""
-    side = int(np.ceil(max(SURROUNDINGS * (box[2:] - box[:2]).max(), SMALLEST_CROP)))
-    width, height = min(side, scene_width), min(side, scene_height)
-    center_x, center_y = (box[:2] + box[2:]) / 2
-    x = int(np.clip(round(center_x - width / 2), 0, scene_width - width))
-    y = int(np.clip(round(center_y - height / 2), 0, scene_height - height))
-    return x, y, width, height
 
 
 def _outline(axes: Any, box: npt.NDArray[np.float64], color: str, width: float) -> None:

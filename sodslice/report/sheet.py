@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -90,11 +91,9 @@ def _sheet(result: RunResult, scene: SceneBase, parts: list[tuple[str, list[int]
 
 def _crop(result: RunResult, scene: SceneBase, row: int) -> Any:
     """A square around a detection, with its outline."""
-    x0, y0, x1, y1 = result.detections.boxes[row].tolist()
-    side = min(max(SURROUNDINGS * max(x1 - x0, y1 - y0), SMALLEST_CROP), scene.width, scene.height)
-    side = max(1, int(side))
-    left = min(max(0, round((x0 + x1 - side) / 2)), scene.width - side)
-    top = min(max(0, round((y0 + y1 - side) / 2)), scene.height - side)
+    x0, y0, x1, y1 = box = result.detections.boxes[row].tolist()
+    side = int(min(max(SURROUNDINGS * max(x1 - x0, y1 - y0), SMALLEST_CROP), scene.width, scene.height))
+    left, top, _, _ = window_around(box, side, scene.width, scene.height)
     picture = Image.fromarray(scene.read(left, top, side, side)[0]).resize((CELL_PX, CELL_PX))
     scale = CELL_PX / side
     place = [(x0 - left) * scale, (y0 - top) * scale, (x1 - left) * scale - 1, (y1 - top) * scale - 1]
@@ -103,3 +102,14 @@ def _crop(result: RunResult, scene: SceneBase, row: int) -> Any:
         (place[0], place[1], max(place[0], place[2]), max(place[1], place[3])), outline=colour, width=2
     )
     return picture
+
+
+def window_around(
+    box: Sequence[float], side: int, scene_width: int, scene_height: int
+) -> tuple[int, int, int, int]:
+    """A square x, y, width, height around a box, moved inside the scene, which may cut it."""
+    x0, y0, x1, y1 = box
+    width, height = min(side, scene_width), min(side, scene_height)
+    x = min(max(0, round((x0 + x1 - width) / 2)), scene_width - width)
+    y = min(max(0, round((y0 + y1 - height) / 2)), scene_height - height)
+    return x, y, width, height

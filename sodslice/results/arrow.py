@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
-from sodslice.errors import OutputError
+import orjson
+
+from sodslice.errors import OutputError, SodsliceError
 from sodslice.place.polygons import point_wkbs, polygon_wkbs
 from sodslice.results.columns import COLUMNS, TEXTS, Piece
 
@@ -16,19 +19,22 @@ MEMBER = "sodslice"
 """Under this name files hold, as JSON, what JSON and GeoJSON say of a result beside its rows."""
 
 
-def package(name: str) -> Any:
-    """A package of the extra `vector`.
+def _no_vector(name: str) -> OutputError:
+    return OutputError(
+        f"this format needs the package {name}; install sodslice[vector], or write .geojson or .csv"
+    )
+
+
+def package(name: str, error: Callable[[str], SodsliceError] = _no_vector) -> Any:
+    """A package that is imported when it is used; by itself, one of the extra `vector`.
 
     Raises:
-        OutputError: it is not installed.
+        OutputError: it is not installed; or what `error` makes of its name.
     """
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise OutputError(
-            f"this format needs the package {name.partition('.')[0]}; install sodslice[vector], "
-            "or write .geojson or .csv"
-        ) from None
+        raise error(name.partition(".")[0]) from None
 
 
 def missing(*names: str) -> str:
@@ -87,6 +93,14 @@ def wkbs_of(piece: Piece, *, multi: bool) -> list[bytes]:
 def reader_of(batches: Iterable[Any], wanted: Any) -> Any:
     """A stream of record batches."""
     return package("pyarrow").RecordBatchReader.from_batches(wanted, iter(batches))
+
+
+def said_in(text: str | bytes | None) -> dict[str, Any]:
+    """What a file says of its rows, of the text under `MEMBER`; {} where it says nothing in our way."""
+    with suppress(ValueError):
+        said = orjson.loads(text or "{}")
+        return said if isinstance(said, dict) else {}
+    return {}
 
 
 def content_of(said: Mapping[str, Any], table: Any) -> dict[str, Any]:

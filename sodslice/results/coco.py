@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from sodslice.place.georef import GeoRef
 from sodslice.results.columns import slices
 from sodslice.results.document import array_cells, json_objects, write_document
 from sodslice.results.format import Format
 from sodslice.results.result import BOX_DECIMALS, RunResult, rounded_boxes, rounded_scores
-from sodslice.results.writing import Writing
 from sodslice.system.version import __version__
 
 MAKER = "sodslice"
@@ -93,15 +91,10 @@ def _is_own(path: Path) -> bool:
         return f'"made_by":"{MAKER}"'.encode() in file.read(HEAD_BYTES)
 
 
-def _anything(_georef: GeoRef, _writing: Writing) -> str:
-    return ""
-
-
 FORMAT = Format(
     "coco",
     (".coco.json",),
     write=write_coco,
-    why_not=_anything,
     is_own=_is_own,
     heeds=("pixel_coords",),
     combine=combine_coco,

@@ -18,6 +18,11 @@ FIRST = ("#d55e00", "#0072b2", "#f0e442", "#009e73", "#cc79a7", "#56b4e9", "#e69
 OTHER: Colour = (255, 255, 255)
 """Of what is of no known class."""
 
+DARK: Colour = (20, 20, 20)
+LIGHT: Colour = (255, 255, 255)
+BRIGHT_FROM = 140
+"""Luma of a colour from which text on it is dark."""
+
 AT_ONCE = 64
 """So many colours are chosen together."""
 
@@ -63,6 +68,12 @@ def class_colours(count: int) -> tuple[Colour, ...]:
 def colour_of(number: int) -> Colour:
     """The colour of a class by its number."""
     return class_colours(number - number % AT_ONCE + AT_ONCE)[number]
+
+
+def text_colour_on(colour: Colour) -> Colour:
+    """The colour in which text on another is read."""
+    red, green, blue = colour
+    return DARK if 0.299 * red + 0.587 * green + 0.114 * blue > BRIGHT_FROM else LIGHT
 
 
 def _named(word: str) -> Colour:

@@ -9,13 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sodslice.place.georef import GeoRef
 from sodslice.results.columns import EDGES, MEASURES, Column, columns_of, slices
 from sodslice.results.document import json_cells
 from sodslice.results.format import Format
 from sodslice.results.geojson import degree_decimals
 from sodslice.results.result import RunResult, rounded_boxes
-from sodslice.results.writing import Writing
 from sodslice.system.ahead import made_ahead
 from sodslice.tables.boxes import centers
 
@@ -91,15 +89,10 @@ def _is_own(path: Path) -> bool:
         return file.readline(1024).rstrip(b"\r\n") == HEADER_LINE.rstrip()
 
 
-def _anything(_georef: GeoRef, _writing: Writing) -> str:
-    return ""
-
-
 FORMAT = Format(
     "csv",
     (".csv",),
     write=write_csv,
-    why_not=_anything,
     is_own=_is_own,
     heeds=("pixel_coords",),
     combine=combine_csv,

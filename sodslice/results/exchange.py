@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from contextlib import closing
 from typing import Any
 
@@ -11,7 +10,7 @@ import shapely
 
 from sodslice.errors import DataError
 from sodslice.place.georef import GeoRef
-from sodslice.results.arrow import wkbs_of
+from sodslice.results.arrow import package, wkbs_of
 from sodslice.results.batches import why_not_placed
 from sodslice.results.columns import columns_of, frame_in, placing
 from sodslice.results.provenance import SceneFacts
@@ -107,14 +106,4 @@ def _size(predicted: Any, boxes: Boxes) -> tuple[int, int]:
 
 
 def _package(name: str) -> Any:
-    """A package that is imported when it is used.
-
-    Raises:
-        DataError: it is not installed.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        raise DataError(
-            f"this needs the package {name.partition('.')[0]}; pip install {name.partition('.')[0]}"
-        ) from None
+    return package(name, lambda absent: DataError(f"this needs the package {absent}; pip install {absent}"))

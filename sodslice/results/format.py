@@ -21,7 +21,7 @@ class Format:
         write: from a result and a path (of another name in the same folder, which is renamed when all is
             written) to a file. Rows in pieces, so that memory does not grow with their number.
         why_not: from where a scene lies and the settings to why such a result cannot be written, as one
-            sentence with what to do instead; "" where it can.
+            sentence with what to do instead; "" where it can. By itself: any can.
         read: from a path to a result; None for a format that is only written.
         is_own: from a path to whether a file is of our making, so that a rerun may take its place; None:
             whether it can be read back, if that is possible at all.
@@ -34,7 +34,7 @@ class Format:
     name: str
     suffixes: tuple[str, ...]
     write: Callable[[RunResult, Path], None]
-    why_not: Callable[[GeoRef, Writing], str]
+    why_not: Callable[[GeoRef, Writing], str] = lambda _georef, _writing: ""
     read: Callable[[Path], RunResult] | None = None
     is_own: Callable[[Path], bool] | None = None
     needs_scene: bool = False

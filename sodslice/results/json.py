@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from sodslice.place.georef import GeoRef, corners
+from sodslice.place.georef import corners
 from sodslice.results.columns import Column, slices
 from sodslice.results.document import (
     COMBINED,
@@ -22,7 +22,6 @@ from sodslice.results.document import (
 from sodslice.results.format import Format
 from sodslice.results.reading import read_result
 from sodslice.results.result import RunResult, rounded_boxes, rounded_scores
-from sodslice.results.writing import Writing
 
 MAP_DECIMALS = 8
 
@@ -81,15 +80,10 @@ def combine_json(results: Iterable[RunResult], path: Path) -> None:
         write_document(file, COMBINED, "boxes", items(), {"images": images})
 
 
-def _anything(_georef: GeoRef, _writing: Writing) -> str:
-    return ""
-
-
 FORMAT = Format(
     "json",
     (".json",),
     write=write_json,
-    why_not=_anything,
     read=read_result,
     heeds=("pixel_coords",),
     combine=combine_json,

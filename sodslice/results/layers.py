@@ -14,7 +14,7 @@ import orjson
 
 from sodslice.errors import OutputError, SodsliceError
 from sodslice.place.georef import GeoRef
-from sodslice.results.arrow import GEOMETRY, MEMBER, content_of, missing, package, reader_of, schema
+from sodslice.results.arrow import GEOMETRY, MEMBER, content_of, missing, package, reader_of, said_in, schema
 from sodslice.results.batches import Batches, why_not_placed
 from sodslice.results.columns import writing_of
 from sodslice.results.document import COMBINED, about
@@ -156,12 +156,7 @@ def _style(path: Path, class_names: tuple[str, ...], writing: Writing) -> None:
 
 
 def _said(path: Path) -> dict[str, Any]:
-    """What a file says of its rows; {} where it says nothing in our way."""
-    metadata = package("pyogrio").read_info(path, layer=LAYER).get("layer_metadata") or {}
-    with suppress(ValueError, TypeError):
-        said = orjson.loads(metadata.get(MEMBER, "{}"))
-        return said if isinstance(said, dict) else {}
-    return {}
+    return said_in((package("pyogrio").read_info(path, layer=LAYER).get("layer_metadata") or {}).get(MEMBER))
 
 
 def _is_own(path: Path) -> bool:

@@ -13,7 +13,7 @@ import pyproj
 from sodslice.errors import SodsliceError
 from sodslice.place.frames import WGS84, Frame
 from sodslice.place.georef import GeoRef
-from sodslice.results.arrow import BOUNDS, GEOMETRY, MEMBER, content_of, missing, package, schema
+from sodslice.results.arrow import BOUNDS, GEOMETRY, MEMBER, content_of, missing, package, said_in, schema
 from sodslice.results.batches import Batches, why_not_placed
 from sodslice.results.columns import TEXTS
 from sodslice.results.document import COMBINED, about
@@ -84,12 +84,7 @@ def _as_read(crs: str) -> str:
 
 
 def _said(file: Any) -> dict[str, Any]:
-    """What a file says of its rows; {} where it says nothing in our way."""
-    metadata = file.metadata.metadata or {}
-    with suppress(ValueError):
-        said = orjson.loads(metadata.get(MEMBER.encode(), b"{}"))
-        return said if isinstance(said, dict) else {}
-    return {}
+    return said_in((file.metadata.metadata or {}).get(MEMBER.encode()))
 
 
 def _is_own(path: Path) -> bool:

@@ -12,12 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from sodslice.errors import SceneError
-from sodslice.place.georef import GeoRef
-from sodslice.results.colours import colour_of
+from sodslice.results.colours import DARK, LIGHT, colour_of, text_colour_on
 from sodslice.results.format import Format
 from sodslice.results.result import RunResult
 from sodslice.results.scenes import opened_scene
-from sodslice.results.writing import Writing
 from sodslice.scene.overview import overview
 from sodslice.tables.boxes import Boxes
 
@@ -27,9 +25,6 @@ LONGEST_SIDE = 2000
 MOST_LABELS = 400
 GAP = 2
 """Pixels around a label."""
-DARK, LIGHT = (20, 20, 20), (255, 255, 255)
-BRIGHT_FROM = 140
-"""Luma of a colour from which text on it is dark."""
 QUALITY = 90
 LEGEND_ROWS = 8
 
@@ -171,10 +166,8 @@ def _labels(
 def _write(canvas: Any, label: _Label, font: Any) -> None:
     x0, y0, x1, y1 = label.place
     left, top, _, _ = canvas.textbbox((0, 0), label.text, font=font)
-    red, green, blue = label.colour
-    bright = 0.299 * red + 0.587 * green + 0.114 * blue > BRIGHT_FROM
     canvas.rectangle((x0, y0, x1 - 1, y1 - 1), fill=label.colour)
-    canvas.text((x0 + GAP - left, y0 + GAP - top), label.text, fill=DARK if bright else LIGHT, font=font)
+    canvas.text((x0 + GAP - left, y0 + GAP - top), label.text, fill=text_colour_on(label.colour), font=font)
 
 
 def _draw_legend(canvas: Any, result: RunResult, colours: list[tuple[int, int, int]], font: Any) -> None:
@@ -210,11 +203,5 @@ def _is_own(path: Path) -> bool:
     return False
 
 
-def _why_not(_georef: GeoRef, _writing: Writing) -> str:
-    return ""
-
-
-PNG = Format("png", (".png",), write=write_picture, why_not=_why_not, is_own=_is_own, needs_scene=True)
-JPEG = Format(
-    "jpeg", (".jpg", ".jpeg"), write=write_picture, why_not=_why_not, is_own=_is_own, needs_scene=True
-)
+PNG = Format("png", (".png",), write=write_picture, is_own=_is_own, needs_scene=True)
+JPEG = Format("jpeg", (".jpg", ".jpeg"), write=write_picture, is_own=_is_own, needs_scene=True)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
 
+from sodslice.results.colours import text_colour_on
 from sodslice.scene import SceneBase
 
 MOST_PIXELS = 64_000_000
@@ -21,9 +22,6 @@ COLOURS = (
 )  # fmt: skip
 """By class id, over and over."""
 
-DARK, LIGHT = (20, 20, 20), (255, 255, 255)
-BRIGHT_FROM = 140
-"""Luma of a colour from which text on it is dark."""
 PADDING_PX = 2
 
 
@@ -105,8 +103,7 @@ def _label(
     x = max(0, min(place[0], canvas.im.size[0] - width))
     below = min(place[3] + 1, canvas.im.size[1] - height)
     y = place[1] - height if place[1] >= height else max(0, below)
-    red, green, blue = colour = _colour(box)
+    colour = _colour(box)
     canvas.rectangle((x, y, x + width - 1, y + height - 1), fill=colour)
-    bright = 0.299 * red + 0.587 * green + 0.114 * blue > BRIGHT_FROM
     at = x + PADDING_PX - left, y + PADDING_PX - top
-    canvas.text(at, text, fill=DARK if bright else LIGHT, font=style.font)
+    canvas.text(at, text, fill=text_colour_on(colour), font=style.font)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sodslice.place.footprints import Footprints
 from sodslice.place.polygons import closed_rings, odd_geometries
 from sodslice.results import RunResult, Writing, columns_of
 from sodslice.results.colours import class_colours
@@ -45,6 +46,8 @@ class Judged:
 def data_of(result: RunResult, judged: Judged | None) -> dict[str, Any]:
     """The page's data but for its pictures."""
     classes = list(dict.fromkeys((*result.class_names, *(() if judged is None else judged.names))))
+    on_map = result.georef.on_map
+    places = placing(result, Writing())(slice(0, len(result))).places if on_map else None
     return {
         "title": result.scene.path or "Detections",
         "scene": {
@@ -55,9 +58,9 @@ def data_of(result: RunResult, judged: Judged | None) -> dict[str, Any]:
         },
         "classes": classes,
         "colours": [f"#{bytes(colour).hex()}" for colour in class_colours(len(classes))],
-        "boxes": _boxes(result, judged),
+        "boxes": _boxes(result, judged, places),
         "missed": None if judged is None else _missed(judged, classes),
-        "places": _places(result),
+        "places": _places(places, degree_decimals(result)),
         "hatched": [
             {"window": list(tile.window), "why": tile.error} for tile in result.provenance.failed_tiles
         ],
@@ -91,9 +94,10 @@ def _per_pixel(boxes: Boxes) -> int:
     return steps
 
 
-def _boxes(result: RunResult, judged: Judged | None) -> dict[str, Any]:
+def _boxes(result: RunResult, judged: Judged | None, places: Footprints | None) -> dict[str, Any]:
     columns = columns_of(result)
     per_pixel = _per_pixel(result.detections.boxes)
+    placed = np.zeros(len(result)) if places is None else places.placed
     measures = {name: packed(columns[name], "f4") for name in ("area_m2", "length_m", "width_m")}
     return {
         "count": len(result),
@@ -102,7 +106,7 @@ def _boxes(result: RunResult, judged: Judged | None) -> dict[str, Any]:
         "score": packed(np.rint(columns["score"] * 1e6), "i4"),
         "label": packed(result.detections.labels, "u2"),
         **measures,
-        "placed": packed(_placed(result), "u1"),
+        "placed": packed(placed, "u1"),
         "judged": None if judged is None else packed(judged.kinds, "u1"),
     }
 
@@ -114,23 +118,14 @@ def _missed(judged: Judged, classes: Sequence[str]) -> dict[str, Any]:
     return {"count": len(labels), "per_pixel": per_pixel, **edges, "label": packed(labels, "u2")}
 
 
-def _placed(result: RunResult) -> Array:
-    if not result.georef.on_map:
-        return np.zeros(len(result), np.uint8)
-    return placing(result, Writing())(slice(0, len(result))).placed.astype(np.uint8)
-
-
-def _places(result: RunResult) -> dict[str, Any] | None:
+def _places(places: Footprints | None, decimals: int) -> dict[str, Any] | None:
     """Corners in longitude and latitude, as whole steps from the middle of all; None without a place.
 
     Boxes that are no four corners there have their geometry as GeoJSON, by row.
     """
-    if not result.georef.on_map or not len(result):
+    if not places:
         return None
-    places = placing(result, Writing())(slice(0, len(result))).places
-    assert places is not None
-    decimals = degree_decimals(result)
-    rings = np.zeros((len(result), 4, 2))
+    rings = np.zeros((len(places), 4, 2))
     rings[places.placed] = closed_rings(places.corners[places.placed])[:, :4]
     offset = (
         np.round(rings[places.placed].reshape(-1, 2).mean(axis=0), decimals)
@@ -139,7 +134,7 @@ def _places(result: RunResult) -> dict[str, Any] | None:
     )
     steps = 10**decimals
     counted = np.rint((rings - offset) * steps)
-    far = np.abs(counted).reshape(len(result), -1).max(axis=1) >= 2**31
+    far = np.abs(counted).reshape(len(places), -1).max(axis=1) >= 2**31
     counted[far | ~places.placed] = 0
     return {
         "offset": list(map(float, offset)),

@@ -5,21 +5,16 @@ from __future__ import annotations
 import html
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from sodslice.report.page.base import as_data
-from sodslice.report.page.writing import check_page, page_of, write_report
+from sodslice.report.page.writing import check_page, page_of, write_page
 from sodslice.results import RunResult
-from sodslice.results.scenes import opened_scene
-from sodslice.scene import SceneBase
-from sodslice.scene.overview import overview
 from sodslice.system.files import write_atomically
 
 INDEX = "index.html"
-THUMBNAIL_PX = 240
+POLICY = "img-src data:; style-src 'unsafe-inline'"
 
 
 class JobScene(NamedTuple):
@@ -62,9 +57,9 @@ def write_job_report(scenes: Iterable[JobScene], folder: str | Path, *, title: s
     )
     body = (
         f"<header><h1>{html.escape(title)}</h1><p>{len(rows)} scenes: {html.escape(total)}</p></header>"
-        f'<div class="scroll"><table><thead>{head}</thead><tbody>\n{"".join(rows)}</tbody></table></div>'
+        f'<div class="scroll"><table><thead>{head}</thead><tbody>\n{"".join(rows)}</tbody></table></div>\n'
     )
-    write_atomically(index, page_of(INDEX, title, body=body).encode())
+    write_atomically(index, page_of(title, body, POLICY).encode())
     return index
 
 
@@ -74,10 +69,7 @@ def _row(scene: JobScene, folder: Path, counts: Counter[str]) -> str:
     if result is None:
         why = html.escape(scene.why)
         return f'<tr class="failed"><td></td><td>{name}</td><td colspan="4">{why}</td></tr>\n'
-    page = folder / f"{scene.name}.html"
-    write_report(result, page, scene=scene.scene)
-    with closing(opened_scene(result, scene.scene)) as opened:
-        thumbnail = _thumbnail(opened)
+    thumbnail = write_page(result, folder / f"{scene.name}.html", scene=scene.scene)
     found = Counter(result.labels)
     counts.update(found)
     kinds = html.escape(", ".join(f"{label} {count}" for label, count in found.most_common()))
@@ -91,7 +83,3 @@ def _row(scene: JobScene, folder: Path, counts: Counter[str]) -> str:
         f'<td class="number">{result.provenance.counts.failed or ""}</td>',
     )
     return f"<tr>{''.join(cells)}</tr>\n"
-
-
-def _thumbnail(scene: SceneBase) -> str:
-    return as_data(overview(scene, max(1.0, max(scene.width, scene.height) / THUMBNAIL_PX)))

@@ -6,7 +6,6 @@ import html
 from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from sodslice.errors import OutputError
 from sodslice.report.page.base import base_of, crops_of
@@ -19,6 +18,7 @@ SCRIPTS = ("data.js", "stage.js", "panel.js")
 SUFFIXES = (".html", ".htm")
 OURS = b'<meta name="generator" content="sodslice">'
 HEAD_BYTES = 2048
+POLICY = "img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
 def write_report(
@@ -47,13 +47,23 @@ def write_report(
         OutputError: the page cannot be written, or would take the place of something else.
     """
     path = Path(path)
+    write_page(result, path, scene=scene, judged=judged)
+    return path
+
+
+def write_page(
+    result: RunResult, path: Path, *, scene: str | Path | None, judged: Judged | None = None
+) -> str:
+    """As `write_report`; gives all of the scene as one small picture, a data URI."""
     check_page(path)
     with closing(opened_scene(result, scene)) as opened:
         base = base_of(opened)
         crops = crops_of(opened, result.detections.boxes, base["levels"][0]["scale"])
     data = {**data_of(result, judged), "base": base, "crops": crops}
-    write_atomically(path, page_of("page.html", data["title"], data).encode(errors="replace"))
-    return path
+    body = _filled("scene.html", data=embedded(data), script="\n".join(map(_static, SCRIPTS)))
+    write_atomically(path, page_of(data["title"], body, POLICY).encode(errors="replace"))
+    coarsest: str = base["levels"][-1]["images"][0]
+    return coarsest
 
 
 def check_page(path: Path) -> None:
@@ -71,19 +81,17 @@ def check_page(path: Path) -> None:
                 raise OutputError(f"{path} is here and was not written by sodslice; give another `output`")
 
 
-def page_of(template: str, title: str, data: dict[str, Any] | None = None, *, body: str = "") -> str:
-    """A page from a template, with style and scripts in it."""
-    static = files("sodslice.report.page") / "static"
-    parts = {
-        "title": html.escape(title),
-        "style": (static / "page.css").read_text("utf-8"),
-        "script": "\n".join((static / name).read_text("utf-8") for name in SCRIPTS),
-        "data": "" if data is None else embedded(data),
-        "body": body,
-    }
-    pieces = (static / template).read_text("utf-8").split("{{")
-    filled = [pieces[0]]
-    for piece in pieces[1:]:
-        name, _, rest = piece.partition("}}")
-        filled += [parts[name], rest]
-    return "".join(filled)
+def page_of(title: str, body: str, policy: str) -> str:
+    """A page in our style; the policy (CSP) says what it may use."""
+    return _filled("page.html", title=html.escape(title), policy=policy, style=_static("page.css"), body=body)
+
+
+def _filled(template: str, **parts: str) -> str:
+    """A template with its parts, which are taken as they are, whatever stands in them."""
+    first, *pieces = _static(template).split("{{")
+    named = (piece.split("}}", 1) for piece in pieces)
+    return first + "".join(parts[name] + rest for name, rest in named)
+
+
+def _static(name: str) -> str:
+    return (files("sodslice.report.page") / "static" / name).read_text("utf-8")

@@ -8,11 +8,11 @@ from urllib.parse import quote
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from sodslice.report.review.crops import Crop
+from sodslice.results.colours import FIRST
 from sodslice.tables.labelled.label_studio import CROP
 from sodslice.values.markup import xml_text
 
 LABEL, IMAGE = "label", "image"
-COLOURS = ("#d55e00", "#0072b2", "#f0e442", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 
 
 def task_of(crop: Crop, file: str, *, before: str, class_names: Sequence[str], model: str) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def labelling_config(class_names: Sequence[str]) -> str:
     SubElement(view, "Image", name=IMAGE, value=f"${IMAGE}", zoom="true", zoomControl="true")
     labels = SubElement(view, "RectangleLabels", name=LABEL, toName=IMAGE, strokeWidth="2", opacity="0.1")
     for number, name in enumerate(class_names):
-        SubElement(labels, "Label", value=xml_text(name), background=COLOURS[number % len(COLOURS)])
+        SubElement(labels, "Label", value=xml_text(name), background=FIRST[number % len(FIRST)])
     indent(view)
     return tostring(view, encoding="unicode") + "\n"
 
