@@ -11,7 +11,7 @@ install: $(INSTALLED)
 $(INSTALLED): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable ".[dev,train,notebooks,vector,onnxruntime,int8]"
+	$(BIN)/python -m pip install --quiet --editable ".[dev,train,notebooks,vector,onnxruntime,int8,serve]"
 	touch $@
 
 check: install
@@ -23,12 +23,12 @@ check: install
 	$(BIN)/codespell sodslice tests benchmarks docs configs README.md CHANGELOG.md CONTRIBUTING.md
 
 test: install
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" \
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not notebooks" \
 		--numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # Tracing makes Python two to three times as slow.
 coverage: install
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" \
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not notebooks" \
 		--numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report term
 
 test-slow: install
@@ -45,9 +45,11 @@ bench: install
 
 docs: install
 	$(BIN)/python docs/generate.py
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 notebooks: install
-	$(BIN)/python -m pytest tests/test_notebooks.py
+	$(BIN)/python -m pytest tests/test_notebooks.py --durations 0
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo-out
+	rm -rf $(VENV) build dist *.egg-info demo-out docs/_build

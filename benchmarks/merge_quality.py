@@ -320,7 +320,7 @@ def without(step: str) -> AbstractContextManager[object]:
         "stitching": ("stitch", lambda *_: (Detections.empty(), np.empty(0, np.intp))),
         "depth decides near ties": ("_standing", lambda found, *_: np.ones(len(found))),
         "means of sides": ("_averaged", lambda found, *_: found.boxes),
-        "the deepest tile has the say": ("DISSENT", 1.0),
+        "the deepest tile decides": ("DISSENT", 1.0),
     }
     return mock.patch.object(module, *changed[step])
 
@@ -331,7 +331,7 @@ STEPS = (
     "stitching",
     "depth decides near ties",
     "means of sides",
-    "the deepest tile has the say",
+    "the deepest tile decides",
 )
 
 

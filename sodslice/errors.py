@@ -15,12 +15,15 @@
 
 Each message is one line: what was wrong, what was received, what to do. It names a setting in backticks,
 as `tile`, and a value for one as `tile=1024`; the command line shows these as its flags, prints the line and
-exits with 1.
+exits with 1. A notebook shows the line, too, and the traceback where it is asked for with `%tb`.
 """
 
 from __future__ import annotations
 
+import linecache
 import re
+import sys
+import traceback
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 
@@ -34,6 +37,18 @@ class SodsliceError(Exception):
     def settings(self) -> tuple[str, ...]:
         """Names of the settings that the message speaks of, in its order."""
         return tuple(dict.fromkeys(name for name, _ in _NAMED.findall(str(self))))
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows: the message and the user's own line, and the traceback where `%tb` asks for it.
+
+        IPython asks while the error is handled, `%tb` when that is over.
+        """
+        if sys.exc_info()[1] is self:
+            return [f"{type(self).__name__}: {self}", *_line_of_the_user(self)]
+        shell = sys.modules["IPython"].get_ipython()
+        return list(
+            shell.InteractiveTB.structured_traceback(type(self), self, self.__traceback__, tb_offset=1)
+        )
 
 
 class OptionError(SodsliceError, ValueError):
@@ -82,6 +97,17 @@ class StoreError(SodsliceError, ValueError):
 
 class Cancelled(SodsliceError):  # noqa: N818 -- says what happened, and is no failure
     """Work was called off; what was seen is kept."""
+
+
+def _line_of_the_user(error: BaseException) -> list[str]:
+    """Where an error came out of what the user typed, as a line of its own; none where that is not known."""
+    frames = traceback.walk_tb(error.__traceback__)
+    typed = [
+        (frame.f_code.co_filename, at)
+        for frame, at in frames
+        if frame.f_globals.get("__name__") == "__main__"
+    ]
+    return [f"line {at}: {linecache.getline(file, at).strip()}  (more: %tb)" for file, at in typed[-1:]]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

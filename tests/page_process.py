@@ -46,6 +46,8 @@ class Page:
         """Take a step; "" where it works, else what happened."""
         if step.kind == "python code":
             return self._python(step)
+        if step.kind == "yaml":
+            return self._saved(step)
         if not step.block and self._is_a_mention(step):
             return unknown_flags(step)
         if self._only_parsed(step):
@@ -62,6 +64,13 @@ class Page:
                 exec(compile(step.text, step.where, "exec"), self._names)
         except (Exception, SystemExit):  # noqa: BLE001 -- whatever it is, the reader would see it
             return traceback.format_exc() + self._not_here(re.findall(r"\"([^\"\n]+)\"", step.text))
+        return ""
+
+    def _saved(self, step: Step) -> str:
+        """Save a file under the name that its first line says, as its reader is told to."""
+        named = re.match(r"\s*# ([\w-]+\.ya?ml)\n", step.text)
+        if named:
+            Path(named[1]).write_text(step.text.lstrip("\n"), encoding="utf-8")
         return ""
 
     def _is_a_mention(self, step: Step) -> bool:
@@ -107,7 +116,13 @@ class Page:
             _EXPORTS[_export(step.words)] = Path(outputs_of(step.words)[0]).resolve()
         if " > " in step.text:
             Path(step.text.partition(" > ")[2].strip()).write_bytes(data.buffer.getvalue())
-        return ""
+        return self._as_shown(step, data.buffer.getvalue().decode())
+
+    def _as_shown(self, step: Step, said: str) -> str:
+        """Whether a session shows what is said; numbers depend on the scene and the machine."""
+        if not step.said or shape_of(said) == shape_of(step.said):
+            return ""
+        return f"the page shows\n{step.said}\nand this is said\n{said}"
 
     def _not_here(self, words: list[str]) -> str:
         """What to do about files that are named and are not there."""
@@ -145,6 +160,11 @@ def parse(words: list[str]) -> click.Context:
             return context
         context, command = inner.make_context(name, list(rest), parent=context), inner
     return context
+
+
+def shape_of(said: str) -> list[str]:
+    """The words of what a command says, with every number as 0."""
+    return re.sub(r"\d+(\.\d+)*", "0", said).split()
 
 
 def unknown_flags(step: Step) -> str:

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,12 +28,14 @@ class Step:
         text: without prompt and remark.
         where: page and line, for messages.
         block: whether it stands in a block of its own, so that it is typed as it is.
+        said: what a session shows below it; "" where nothing is shown.
     """
 
     kind: str
     text: str
     where: str
     block: bool = True
+    said: str = ""
 
     @property
     def words(self) -> list[str]:
@@ -82,7 +85,9 @@ class _Reader:
                 typed = REMARK.sub("", row.removeprefix("$ "))
                 kind = program_of(typed)
                 if kind:
-                    yield Step(kind, typed, f"{self._name}:{number}")
+                    below = rows[number - line + 1 :] if prompted else []
+                    said = "\n".join(takewhile(lambda other: not other.startswith("$ "), below))
+                    yield Step(kind, typed, f"{self._name}:{number}", said=said)
 
     def _typed_inline(self, line: int, rows: list[str]) -> Iterator[Step]:
         text = "\n".join(rows)

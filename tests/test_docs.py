@@ -17,6 +17,7 @@ import click
 import pytest
 import yaml
 
+import sodslice
 from sodslice.cli import COMMANDS, group
 from sodslice.settings import load_options
 from sodslice.training.settings import load_training
@@ -25,7 +26,7 @@ from tests.page_process import SAID, STEPS, Page, parse
 from tests.pages import PAGES, ROOT, Step, inline_code, steps_of
 
 NOT_RUN = ["train", "demo", "bench"]
-"""Commands that take too long here: notebooks/03-own-model.ipynb trains, tests/test_demo.py runs the demo,
+"""Commands that take too long here: notebooks/05-train.ipynb trains, tests/test_demo.py runs the demo,
 tests/test_report_speed.py measures."""
 
 BROUGHT = [
@@ -90,7 +91,7 @@ def _steps_laid_out(page: Path, prepared: Path) -> Path:
     """A folder of a page's own, with all files and its steps."""
     folder = prepared.with_name(f"{prepared.name}-{page.stem}")
     shutil.copytree(prepared, folder)
-    steps = [asdict(step) for step in steps_of(page) if step.kind in ("sodslice", "python code")]
+    steps = [asdict(step) for step in steps_of(page) if step.kind in ("sodslice", "python code", "yaml")]
     given = {"steps": steps, "not_run": NOT_RUN, "brought": [*BROUGHT, *NOT_HERE]}
     (folder / STEPS).write_text(json.dumps(given))
     return folder
@@ -248,9 +249,59 @@ def _flags(command: click.Command) -> set[str]:
 
 def test_readme_begins_with_what_works_on_a_fresh_clone():
     first, second = steps_of(ROOT / "README.md")[:2]
-    assert first.text == "make demo"
-    assert second.text.startswith(".venv/bin/sodslice run demo-out/town-0.tif")
+    assert (first.text, second.text) == ("make demo", "make test")
     assert "demo-out" in (ROOT / "Makefile").read_text()
+
+
+def test_a_session_is_held_to_what_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```console\n$ sodslice --version\nsodslice, version 9.9.9\n$ sodslice --version\nsadslice 1\n```\n"
+    )
+    right, wrong = steps_of(page)
+    process = Page(not_run=NOT_RUN, brought=BROUGHT)
+    assert process.take(right) == ""
+    assert "the page shows\nsadslice 1\nand this is said\nsodslice, version " in process.take(wrong)
+
+
+def test_pages_say_what_they_need_that_is_not_shipped():
+    of_the_project = {"index", "api", "changelog", "contributing", "cli", "settings"}
+    for page in (ROOT / "docs").glob("*.md"):
+        lines = page.read_text(encoding="utf-8").splitlines()
+        assert page.stem in of_the_project or lines[2].startswith("**Needs**: "), page.name
+
+
+def test_words_of_the_makers_stay_in_decisions():
+    private = re.compile(r"\b(rooms|wedges?|has the say|cells)\b", re.IGNORECASE)
+    for page in PAGES:
+        if page.name != "CONTRIBUTING.md":
+            found = private.findall(page.read_text(encoding="utf-8"))
+            assert not found, f"{page.name}: {found}"
+
+
+def test_lines_for_cron_are_commands():
+    lines = [
+        line
+        for page in PAGES
+        for line in page.read_text(encoding="utf-8").splitlines()
+        if re.match(r"\s*(?:[\d*/,-]+\s+){5}\S", line)
+    ]
+    assert lines
+    for line in lines:
+        parse(line.partition("/bin/sodslice ")[2].split())
+
+
+def test_the_site_builds_without_a_warning(tmp_path):
+    command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet"]
+    done = subprocess.run(
+        [*command, "-d", str(tmp_path / "trees"), str(ROOT / "docs"), str(tmp_path / "site")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    reference = (tmp_path / "site" / "api.html").read_text(encoding="utf-8")
+    for name in set(sodslice.__all__) - {"__version__"}:
+        assert re.search(rf'id="sodslice\.(?:[a-z_.]+\.)?{name}"', reference), name
 
 
 def test_readme_is_short():

@@ -167,7 +167,7 @@ PLAIN = {
     "noise": 0.0,
     "jpeg": 0.0,
     "haze": 0.0,
-    "wedge": 0.0,
+    "nodata_border": 0.0,
     "flat": 0.0,
     "texture": 0.0,
 }

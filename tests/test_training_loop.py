@@ -401,7 +401,7 @@ def test_a_network_from_scratch_learns_eight_images_by_heart(data, tmp_path):
         "noise": 0.0,
         "jpeg": 0.0,
         "haze": 0.0,
-        "wedge": 0.0,
+        "nodata_border": 0.0,
         "flat": 0.0,
         "texture": 0.0,
     }

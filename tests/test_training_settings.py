@@ -177,7 +177,7 @@ def test_the_configs_of_the_project_are_valid_and_name_no_machine(name):
 
 
 def test_every_setting_is_explained_in_the_docs():
-    page = (CONFIGS.parent / "docs" / "training.md").read_text()
+    page = (CONFIGS.parent / "docs" / "training-reference.md").read_text()
     for holder in (TrainSettings, SourceSettings):
         defaults = default_values(holder)
         assert len(defaults) == len(settings_of(holder))

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sodslice.cli._shared import beside_bars, in_flags, quoted, seconds_since_start
-from sodslice.cli._watching import log_event, pixels_words, time_words, watching
+from sodslice.cli._watching import log_event, watching
 from sodslice.cli.run import SOME_FAILED, How, tell_result
+from sodslice.system.saying import pixels_words, time_words
 
 if TYPE_CHECKING:
     from sodslice.jobs import Outcome

@@ -24,8 +24,6 @@ LOG_SECONDS = 10.0
 """At most so often the log says how far the work has come; in the first minute more often."""
 FIRST_MINUTE, OFTEN_SECONDS = 60.0, 1.0
 
-FEW_SECONDS, FEW_MINUTES = 90, 90 * 60
-
 
 @contextmanager
 def watching(*, quiet: bool, as_json: bool = False) -> Iterator[JobEvents]:
@@ -106,6 +104,7 @@ def _bars() -> Iterator[JobEvents]:
     from tqdm import tqdm
 
     from sodslice.jobs import JobEvents, JobProgress
+    from sodslice.jobs.events import progress_words, share_of
 
     class Shown(JobEvents):
         """See `JobEvents`."""
@@ -156,42 +155,3 @@ def _bars() -> Iterator[JobEvents]:
         yield shown
     finally:
         shown.close()
-
-
-def share_of(progress: JobProgress) -> float:
-    """How much of a job is settled, from 0 to 1: by pixels where they are known, else by images."""
-    if progress.pixels:
-        return min(1.0, progress.seen / progress.pixels)
-    return progress.settled / progress.scenes if progress.scenes else 0.0
-
-
-def progress_words(progress: JobProgress, seconds: float) -> str:
-    """How far a job has come, and how long it will take.
-
-    Args:
-        progress: of the job.
-        seconds: since it was begun.
-    """
-    of = "" if progress.scenes is None else f" of {progress.scenes}"
-    words = [f"{progress.settled}{of} images", pixels_words(progress.seen, progress.pixels)]
-    worked = progress.seen - progress.skipped
-    if progress.pixels and worked > 0:
-        left = seconds * max(0, progress.pixels - progress.seen) / worked
-        words.append(f"about {time_words(left)}")
-    return ", ".join(words)
-
-
-def pixels_words(pixels: int, total: int | None = None) -> str:
-    """A number of pixels, or of how many: "1.2 of 9.8 Gpx"."""
-    largest = pixels if total is None else max(pixels, total)
-    unit, size = ("Gpx", 1e9) if largest >= 1e9 else ("Mpx", 1e6)
-    of = "" if total is None else f" of {total / size:.1f}"
-    return f"{pixels / size:.1f}{of} {unit}"
-
-
-def time_words(seconds: float) -> str:
-    """A time as one says it: "40 s", "3 min", "2 h 10 min"."""
-    if seconds < FEW_SECONDS:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if seconds < FEW_MINUTES else f"{minutes // 60} h {minutes % 60} min"

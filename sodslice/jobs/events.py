@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sodslice.running import Events
+from sodslice.system.notebook import Bar, in_notebook
+from sodslice.system.saying import pixels_words, time_words
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,64 @@ class JobEvents(Events):
 
     def job(self, progress: JobProgress) -> None:
         """How far the job has come; after each scene, and while scenes are done."""
+
+
+class JobBarEvents(JobEvents):
+    """Events of which a bar of a notebook shows how far the job has come.
+
+    Args:
+        bar: that is moved.
+    """
+
+    wants_pixels = True
+
+    def __init__(self, bar: Bar) -> None:
+        self._bar = bar
+        self._began = time.monotonic()
+
+    def job(self, progress: JobProgress) -> None:
+        """See `JobEvents`."""
+        left = _left_words(progress, time.monotonic() - self._began)
+        self._bar.move(share_of(progress), _done_words(progress), left)
+
+
+@contextmanager
+def watching(events: JobEvents | None) -> Iterator[JobEvents]:
+    """The events that were given; where there are none, a notebook has a bar as long as it lasts."""
+    if events is not None or not in_notebook():
+        yield events or JobEvents()
+        return
+    with Bar() as bar:
+        yield JobBarEvents(bar)
+
+
+def share_of(progress: JobProgress) -> float:
+    """How much of a job is settled, from 0 to 1: by pixels where they are known, else by images."""
+    if progress.pixels:
+        return min(1.0, progress.seen / progress.pixels)
+    return progress.settled / progress.scenes if progress.scenes else 0.0
+
+
+def progress_words(progress: JobProgress, seconds: float) -> str:
+    """How far a job has come, and how long it will take.
+
+    Args:
+        progress: of the job.
+        seconds: since it was begun.
+    """
+    return f"{_done_words(progress)}{_left_words(progress, seconds)}"
+
+
+def _done_words(progress: JobProgress) -> str:
+    of = "" if progress.scenes is None else f" of {progress.scenes}"
+    return f"{progress.settled}{of} images, {pixels_words(progress.seen, progress.pixels)}"
+
+
+def _left_words(progress: JobProgress, seconds: float) -> str:
+    worked = progress.seen - progress.skipped
+    if not progress.pixels or worked <= 0:
+        return ""
+    return f", about {time_words(seconds * max(0, progress.pixels - progress.seen) / worked)}"
 
 
 class JobWatcher(JobEvents):

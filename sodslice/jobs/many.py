@@ -10,7 +10,7 @@ from threading import Thread
 from sodslice.errors import OptionError, SodsliceError
 from sodslice.inference import ModelSpec, ReadyDetector, as_ready
 from sodslice.inference.detector import ConcurrentDetector
-from sodslice.jobs.events import JobEvents, JobWatcher
+from sodslice.jobs.events import JobEvents, JobWatcher, watching
 from sodslice.jobs.line import in_order
 from sodslice.jobs.listing import JobScene, Listing, Sources, list_scenes
 from sodslice.jobs.outcomes import Outcome
@@ -61,7 +61,7 @@ def run_many(
             scene has a place on the map, `.json` where not.
         shard: such as "2/3": the second of three shares of the job, which other machines do. Large scenes are
             shared out, too; `merge_shards` puts their parts together.
-        events: told how it goes.
+        events: told how it goes; left out, a notebook shows a bar.
 
     Yields:
         One outcome a scene, in the order given, whatever is done first, each written before it is yielded.
@@ -75,13 +75,14 @@ def run_many(
     task, listing = prepare(scenes, model, as_options(options), folder, Shard.read(shard))
     if folder is not None:
         check_output(folder / "any.json", georef=GeoRef())
-    watcher = JobWatcher(events or JobEvents(), listing.total)
-    for note in listing.notes:
-        watcher.note(note)
-    if events is not None and events.wants_pixels and listing.total is not None:
-        counted = (list(listing.scenes), task.settings.rendering, watcher)
-        Thread(target=_count_pixels, args=counted, daemon=True).start()
-    yield from _outcomes(Job(task), listing, watcher, at_once=_at_once(task))
+    with watching(events) as told:
+        watcher = JobWatcher(told, listing.total)
+        for note in listing.notes:
+            watcher.note(note)
+        if told.wants_pixels and listing.total is not None:
+            counted = (list(listing.scenes), task.settings.rendering, watcher)
+            Thread(target=_count_pixels, args=counted, daemon=True).start()
+        yield from _outcomes(Job(task), listing, watcher, at_once=_at_once(task))
 
 
 def foresee(

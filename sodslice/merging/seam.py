@@ -6,7 +6,7 @@
    reported.
 3. Of boxes that overlap the best one is kept, and depth in the tile decides among the near-equal. Its sides
    become means with those of the boxes that other tiles lose to it.
-4. The tile that sees an object deepest has the say: an object of which it reported nothing, whole or in part,
+4. The tile that sees an object deepest decides: an object of which it reported nothing, whole or in part,
    loses up to half its score.
 
 This goes on until nothing changes, so merging again changes nothing.
@@ -51,6 +51,8 @@ def seam(found: Detections, tiles: Tiles, rule: Rule) -> Detections:
     """
     table = TileTable.of(tiles)
     reported = replace(found, tile_ids=table.rows_of(found.tile_ids).astype(np.int32))
+    if _is_alone(table, reported):
+        return _of_one_tile(found, rule)
     active, settled = reported, Detections.empty()
     while True:
         active = active[canonical_rows(active)]
@@ -61,6 +63,26 @@ def seam(found: Detections, tiles: Tiles, rule: Rule) -> Detections:
             return replace(everything, tile_ids=ids.astype(np.int32))
         open_ = _may_change(everything, np.append(np.zeros(len(settled), bool), moved), table, rule)
         settled, active = everything[~open_], everything[open_]
+
+
+def _is_alone(tiles: TileTable, reported: Detections) -> bool:
+    """Whether all boxes are of one tile that is all of the scene."""
+    return len(tiles.ids) == 1 and not tiles.inner.any() and not (reported.tile_ids == NO_TILE).any()
+
+
+def _of_one_tile(found: Detections, rule: Rule) -> Detections:
+    """The same where there are no fragments, and no others to average with or to yield to: step 3, once."""
+    found = found[canonical_rows(found)]
+    x0, y0, x1, y1 = found.boxes.T
+    found = found[distinct_rows(x0, y0, x1, y1, found.labels, found.tile_ids)]
+    keepers = suppressed_by(
+        found.boxes,
+        rule.groups(found),
+        rule.sources(found),
+        order=descending(found.scores),
+        least_iou=rule.iou,
+    )
+    return found[keepers == np.arange(len(found))]
 
 
 def _may_change(found: Detections, moved: Mask, tiles: TileTable, rule: Rule) -> Mask:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sodslice.system.notebook import Bar, in_notebook
+from sodslice.system.saying import time_words
 
 log = logging.getLogger(__name__)
 
@@ -42,3 +47,34 @@ class ProgressEvents(Events):
     def progress(self, done: int, total: int) -> None:
         """See `Events`."""
         self._show(done, total)
+
+
+class BarEvents(Events):
+    """Events of which a bar of a notebook shows the progress.
+
+    Args:
+        bar: that is moved.
+    """
+
+    def __init__(self, bar: Bar) -> None:
+        self._bar = bar
+        self._first: tuple[float, int] | None = None
+
+    def progress(self, done: int, total: int) -> None:
+        """See `Events`; how long it will take is known from the second time on."""
+        now = time.monotonic()
+        began, before = self._first = self._first or (now, done)
+        left = ""
+        if done > before:
+            left = f", about {time_words((now - began) * (total - done) / (done - before))}"
+        self._bar.move(done / total, f"{done} of {total} tiles", left)
+
+
+@contextmanager
+def watching(events: Events | None) -> Iterator[Events]:
+    """The events that were given; where there are none, a notebook has a bar as long as it lasts."""
+    if events is not None or not in_notebook():
+        yield events or Events()
+        return
+    with Bar() as bar:
+        yield BarEvents(bar)

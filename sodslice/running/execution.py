@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sodslice.errors import Cancelled, SodsliceError
-from sodslice.running.events import Events
+from sodslice.running.events import Events, watching
 from sodslice.running.hands import Hands, Here
 from sodslice.running.plan import RunPlan
 from sodslice.running.processes import Processes
@@ -53,8 +53,8 @@ def execute(
     """
     path = Path(store)
     _check_storable(plan, path)
-    with FileStore(path, plan, fresh=fresh) as opened:
-        carry_out(plan, opened, hands=hands, events=events)
+    with FileStore(path, plan, fresh=fresh) as opened, watching(events) as watcher:
+        carry_out(plan, opened, hands=hands, events=watcher)
     return path
 
 

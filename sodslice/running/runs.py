@@ -12,7 +12,7 @@ from typing import Any
 from sodslice.errors import OptionError, OutputError
 from sodslice.inference import ModelSpec, as_ready
 from sodslice.results import RunResult, Timings, check_heeded, check_output, check_replaceable, write
-from sodslice.running.events import Events
+from sodslice.running.events import Events, watching
 from sodslice.running.execution import carry_out, hands_for
 from sodslice.running.finishing import finish_seen
 from sodslice.running.hands import Hands, Here
@@ -46,7 +46,7 @@ def run(
         model: a name, folder or file, or any `Detector`; None takes the options' model.
         options: settings, a mapping of some of them, or the path of a YAML file or of a former output.
         output: files to write; the suffix chooses the format. They are checked before the work begins.
-        events: told how it goes.
+        events: told how it goes; left out, a notebook shows a bar.
 
     Returns:
         Detections in scene pixels, and how they came to be.
@@ -68,7 +68,8 @@ def run(
         if isinstance(hands, Processes):
             check_reopens(opened, plan)
         hands.load(plan)
-        return run_plan(plan, settings, hands=hands, outputs=outputs, events=events)
+        with watching(events) as watcher:
+            return run_plan(plan, settings, hands=hands, outputs=outputs, events=watcher)
     finally:
         hands.close()
         if opened is not scene:

@@ -19,6 +19,8 @@ from sodslice.scene.pointers import check_points_nowhere, local_drivers
 from sodslice.scene.wholeness import check_whole
 
 logging.getLogger("rasterio").addHandler(logging.NullHandler())
+# `catch_warnings` alone does not do: of several threads that open at once, one takes back what another set.
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning, module=__name__.replace(".", r"\."))
 
 MORE_MEMORY = (
     "set the environment variable JPEGMEM to 1000M or more, or convert the JPEG with gdal_translate "

@@ -11,6 +11,7 @@ from sodslice.settings.options import Options, all_settings
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 WIDTH = 100
+HEADING = "Settings, as keys of `options` (docs/settings.md has them as a table):"
 
 
 def names_settings(function: Function) -> Function:
@@ -22,7 +23,7 @@ def names_settings(function: Function) -> Function:
 def settings_text() -> str:
     """Every setting by name, as docstrings of functions have it."""
     defaults = Options().as_dict()
-    lines = ["    Settings, as keys of `options` (docs/settings.md has them as a table):"]
+    lines = [f"    {HEADING}"]
     for name, known in all_settings().items():
         default = known.shown_default or repr(defaults[name])
         text = f"{name}: {known.help} Default: {default}"

@@ -67,7 +67,7 @@ class CanvasMaker:
     def _cell(
         self, rng: np.random.Generator, settings: TrainSettings, size: tuple[int, int], *, background: bool
     ) -> Cell:
-        aside = bool(self._background) and rng.random() < settings.background_cells
+        aside = bool(self._background) and rng.random() < settings.background_pictures
         sources = self._background if background or aside else self._with_objects
         weights = np.array([source.weight for source in sources])
         picture = sources[int(rng.choice(len(sources), p=weights / weights.sum()))].draw(rng)
@@ -85,7 +85,7 @@ class CanvasMaker:
             pixels = refocus(pixels, rng)
         if rng.random() < settings.noise:
             pixels = add_noise(pixels, rng)
-        if rng.random() < settings.wedge:
+        if rng.random() < settings.nodata_border:
             pixels, covered = cover_border(pixels, rng)
             objects = _uncovered(objects, covered, self._rule.visible_share)
         if rng.random() < settings.jpeg:
@@ -96,7 +96,8 @@ class CanvasMaker:
 def _closing_settings(settings: TrainSettings) -> TrainSettings:
     """Plain canvases for the last steps: no mosaic, half the disturbances."""
     shares = {
-        name: getattr(settings, name) / 2 for name in ("colour", "blur", "noise", "jpeg", "haze", "wedge")
+        name: getattr(settings, name) / 2
+        for name in ("colour", "blur", "noise", "jpeg", "haze", "nodata_border")
     }
     return dataclasses.replace(settings, mosaic=(1.0,), **shares)
 

@@ -145,7 +145,7 @@ class TrainSettings:
     )
     mosaic: tuple[float, ...] = setting(
         (0.35, 0.40, 0.25),
-        Setting(_MOSAIC, "shares of canvases of 1x1, 2x2, 3x3 (and 4x4) cells", "Canvases"),
+        Setting(_MOSAIC, "shares of canvases of 1x1, 2x2, 3x3 (and 4x4) pictures", "Canvases"),
     )
     object_size: tuple[float, float] = setting(
         (7.0, 110.0),
@@ -160,7 +160,7 @@ class TrainSettings:
         Setting(Real(0, 1000), "objects with a shorter long side are neither right nor wrong", "Canvases"),
     )
     near_object: float = setting(
-        0.7, Setting(_SHARE, "share of cells placed on an object, not anywhere", "Canvases")
+        0.7, Setting(_SHARE, "share of pictures placed on an object, not anywhere", "Canvases")
     )
     visible_share: float = setting(
         0.35, Setting(_SHARE, "objects cut by more than this are neither right nor wrong", "Canvases")
@@ -174,21 +174,21 @@ class TrainSettings:
     background: float = setting(
         0.12, Setting(_SHARE, "share of canvases from background sources alone", "Canvases")
     )
-    background_cells: float = setting(
-        0.06, Setting(_SHARE, "share of the other canvases' cells from background sources", "Canvases")
+    background_pictures: float = setting(
+        0.06, Setting(_SHARE, "share of the other canvases' pictures from background sources", "Canvases")
     )
     flat: float = setting(
         0.03, Setting(_SHARE, "share of canvases of one colour, or of a plain gradient", "Canvases")
     )
     texture: float = setting(0.03, Setting(_SHARE, "share of canvases with drawn textures", "Canvases"))
-    wedge: float = setting(
+    nodata_border: float = setting(
         0.08, Setting(_SHARE, "share of canvases with a black or white border without data", "Canvases")
     )
     mirror: float = setting(
         0.7,
         Setting(
             _SHARE,
-            "share of cells that continue a picture that is too small by its mirror image, not flat",
+            "share of pictures that are too small and continued by their mirror image, not flat",
             "Canvases",
         ),
     )

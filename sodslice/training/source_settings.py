@@ -57,7 +57,7 @@ class SourceSettings(Rendering):
         0.0,
         Setting(
             _SHARE,
-            "share of cells turned by any angle where all boxes are elongated; the others by right angles",
+            "share of pictures turned by any angle where all boxes are elongated; the others by right angles",
         ),
     )
     label_offset: float = setting(

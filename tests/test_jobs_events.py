@@ -1,11 +1,12 @@
-"""What a terminal is told of a job: sodslice.cli._watching and _jobs."""
+"""How far a job has come, in words: sodslice.jobs.events, system.saying; cli._watching and _jobs say them."""
 
 from __future__ import annotations
 
 import pytest
 
-from sodslice.cli._watching import pixels_words, progress_words, share_of, time_words
 from sodslice.jobs import JobProgress
+from sodslice.jobs.events import progress_words, share_of
+from sodslice.system.saying import pixels_words, time_words
 
 
 def test_how_far_a_job_has_come_is_said_in_images_pixels_and_time():
