@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: install check test coverage test-slow fuzz demo bench docs notebooks clean
+.PHONY: install check test coverage test-slow test-service fuzz demo bench docs notebooks clean
 
 install: $(INSTALLED)
 
@@ -23,12 +23,12 @@ check: install
 	$(BIN)/codespell sodslice tests benchmarks docs configs README.md CHANGELOG.md CONTRIBUTING.md
 
 test: install
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not notebooks" \
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not notebooks and not service" \
 		--numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # Tracing makes Python two to three times as slow.
 coverage: install
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not notebooks" \
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not notebooks and not service" \
 		--numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report term
 
 test-slow: install
@@ -47,6 +47,10 @@ docs: install
 	$(BIN)/python docs/generate.py
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+test-service: install
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m "service and not slow" \
+		--numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 notebooks: install
 	$(BIN)/python -m pytest tests/test_notebooks.py --durations 0

@@ -24,8 +24,8 @@ ROOT = PACKAGE.parent
 TESTS = ROOT / "tests"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-MOST_TOP_NAMES = 22
-"""So that there is room for two more rooms below two dozen."""
+MOST_TOP_NAMES = 23
+"""The rooms of the design, of which the service is the last, and two files that Python wants."""
 
 LONGEST_MODULE = 300
 LONG_FOR_A_REASON = {

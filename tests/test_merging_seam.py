@@ -522,3 +522,20 @@ def test_tiles_may_come_as_an_array():
     assert merge(found, np.array(ROW_OF_TILES)) == merge(found, ROW_OF_TILES)
     with pytest.raises(DetectionsError, match=r"tiles must have shape \(T, 5\): id, x, y, width, height"):
         merge(found, np.array(ROW_OF_TILES)[:, :4])
+
+
+@pytest.mark.parametrize("suppressed", [False, True])
+@pytest.mark.parametrize("joined", [False, True, [[0, 1]]])
+def test_of_one_tile_that_is_all_of_the_scene_the_best_are_kept(suppressed, joined):
+    rng = np.random.default_rng(3)
+    corners = rng.uniform(0, 180, (160, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(1, 60, (160, 2))], axis=1).clip(0, 200)
+    boxes[100:110] = boxes[:10]
+    scores = np.round(rng.uniform(0, 1, 160), 1)
+    found = Detections(boxes, scores, rng.integers(0, 3, 160), np.full(160, 7))
+    tiles = [Tile(7, 0, 0, 200, 200)]
+    merged = merge(found, tiles, class_agnostic=joined, suppressed=suppressed)
+    expected = definition(found, tiles, joined=joined, suppressed=suppressed)
+    assert 0 < len(merged) < 160
+    for column in ("boxes", "scores", "labels", "tile_ids"):
+        assert np.array_equal(getattr(merged, column), getattr(expected, column))

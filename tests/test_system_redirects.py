@@ -67,7 +67,9 @@ def test_nothing_leads_from_https_to_what_is_not_encrypted(tmp_path, monkeypatch
         return httpx.Response(302, headers={"location": "http://example.org/f.tar?key=SECRET"})
 
     client = httpx.Client
-    monkeypatch.setattr(httpx, "Client", lambda **how: client(**how, transport=httpx.MockTransport(answer)))
+    monkeypatch.setattr(
+        httpx, "Client", lambda **how: client(**{**how, "transport": httpx.MockTransport(answer)})
+    )
     with pytest.raises(FetchError) as error:
         download("https://example.org/f.tar", tmp_path / "f", limits=SOON)
     assert str(error.value) == (

@@ -21,7 +21,7 @@ from sodslice.system.version import __version__
 
 COMMANDS = (
     "run", "jobs", "demo", "plan", "merge", "report", "review", "config", "models", "eval", "train", "export",
-    "bench", "paddlex",
+    "bench", "serve", "paddlex",
 )  # fmt: skip
 INTERRUPTED, TERMINATED = 130, 143
 

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from copy import copy
 from dataclasses import replace
 from threading import RLock, Semaphore
 from typing import NamedTuple
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 """Tiles a call that are tried where the batch is fitted to a device."""
+
+LEAST_BOXES = 1
+"""Boxes of a tile that are kept whatever their scores, where these say nothing."""
 
 WORTH_IT = 1.05
 """By so much a batch must be faster than the best before it."""
@@ -121,6 +125,18 @@ class ExportedDetector:
             for columns, whole_from in found:
                 looks.append(Look(_in_tile(columns, len(looks), size), whole_from))
         return looks
+
+    def for_single_tiles(self) -> ExportedDetector:
+        """The same model for tiles that are not merged with others; it is closed with this one.
+
+        Where the NMS is ours, boxes below the score that is asked for are left out: they say something only
+        where tiles are merged.
+        """
+        if self._limits.suppression is None:
+            return self
+        twin = copy(self)
+        twin._limits = replace(self._limits, usual=LEAST_BOXES)
+        return twin
 
     def bare_call(self, pixels: Pixels) -> Callable[[], object]:
         """A call of the graph alone on tiles that are prepared already: what nothing can be faster than.

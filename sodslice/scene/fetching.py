@@ -68,6 +68,15 @@ def shown_address(address: str) -> str:
     return f"{parts.scheme.lower()}://{parts.netloc}{parts.path}"
 
 
+def address_to_fetch(address: str) -> tuple[str, str]:
+    """An address as it is asked for, and as it is shown.
+
+    Raises:
+        SceneError: it is none, or holds a password.
+    """
+    return _spelt(_parts(address)), shown_address(address)
+
+
 def _parts(address: str) -> SplitResult:
     """The parts of an address.
 

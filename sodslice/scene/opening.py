@@ -15,7 +15,13 @@ from rasterio.io import DatasetReader
 
 from sodslice.errors import SceneError
 from sodslice.scene.pages import animation_notes, chosen_page, directory_of, page_notes, pages_of
-from sodslice.scene.pointers import check_points_nowhere, local_drivers
+from sodslice.scene.pointers import (
+    ONE_FILE,
+    ONE_FILE_WORDS,
+    check_points_nowhere,
+    is_from_elsewhere,
+    local_drivers,
+)
 from sodslice.scene.wholeness import check_whole
 
 logging.getLogger("rasterio").addHandler(logging.NullHandler())
@@ -28,13 +34,20 @@ MORE_MEMORY = (
 )
 """What helps where libjpeg has too little of it."""
 
+UNKNOWN = "not recognized as being in a supported file format"
+"""GDAL's words for what none of its drivers reads."""
+
 _OF_DAMAGE = (ValueError, TypeError, KeyError, OverflowError, MemoryError)
 """What damaged headers surface as, besides rasterio's own errors."""
 
 
 @contextmanager
-def gdal_errors_said(what: str) -> Iterator[None]:
+def gdal_errors_said(what: str, *, hint: str = "") -> Iterator[None]:
     """Turn what rasterio raises about broken files into a SceneError that begins with these words.
+
+    Args:
+        what: is wrong.
+        hint: what to add where GDAL does not know the format.
 
     Raises:
         SceneError: rasterio or GDAL fails in the block.
@@ -45,7 +58,8 @@ def gdal_errors_said(what: str) -> Iterator[None]:
         # The base class of GDAL's errors is private to rasterio, so they are known by where they come from.
         if not isinstance(error, _OF_DAMAGE) and not _is_of_rasterio(error):
             raise
-        raise SceneError(f"{what}: {_one_line(error)}") from None
+        said = _one_line(error)
+        raise SceneError(f"{what}: {said}{hint if UNKNOWN in said else ''}") from None
 
 
 def _is_of_rasterio(error: Exception) -> bool:
@@ -98,9 +112,13 @@ class Opener:
         if not path.is_file():
             raise SceneError(f"{path} is a device or a pipe; give an image file")
         self._drivers: list[str] | None = None
+        self._hint = ""
         if not allow_vrt:
             is_vrt = check_points_nowhere(path)
             self._drivers = [*local_drivers(), "VRT"] if is_vrt else list(local_drivers())
+        if not allow_vrt and is_from_elsewhere(path):
+            self._drivers = [name for name in local_drivers() if name in ONE_FILE]
+            self._hint = f"; of what comes from elsewhere, {ONE_FILE_WORDS} are read"
         self._target = ""
         self.pages = 1
         self.notes: tuple[str, ...] = ()
@@ -145,7 +163,7 @@ class Opener:
     def _opened(self, target: str) -> Any:
         with reading_env(), warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with gdal_errors_said(f"{self._path} is not an image that GDAL can open"):
+            with gdal_errors_said(f"{self._path} is not an image that GDAL can open", hint=self._hint):
                 # rasterio.open takes one driver, its reader takes several
                 dataset = Dataset(target, driver=self._drivers)
             with gdal_errors_said(f"{self._path} is damaged"):

@@ -2,6 +2,10 @@
 
 A VRT whose sources all lie in its own folder or below is as good as a raster. All other files that point
 elsewhere are opened only if the user says so. The check reads the XML itself, before GDAL sees the file.
+
+Of files that strangers sent, which lie in folders with a mark, only formats are read that have all in one
+file: among the others are some, such as HDF5, ISIS and MRF, in which a file may name any other to be read,
+and even written.
 """
 
 from __future__ import annotations
@@ -53,6 +57,31 @@ REMOTE_DRIVERS = frozenset(
     ]
     + ["PLMOSAIC", "KMLSUPEROVERLAY", "DERIVED", "NGW", "PostGISRaster", "TileDB", "ESRIC", "Rasterlite"]
 )
+
+
+ONE_FILE = (
+    "GTiff", "JPEG", "PNG", "JP2OpenJPEG", "JP2ECW", "JP2KAK", "JP2MrSID", "JPEGXL", "WEBP", "AVIF", "HEIF",
+    "GIF", "BIGGIF", "BMP", "PNM",
+)  # fmt: skip
+"""GDAL's drivers of formats that have no way to name another file."""
+ONE_FILE_WORDS = "TIFF, JPEG, PNG, JPEG 2000, WebP, GIF and BMP"
+
+FROM_ELSEWHERE = ".from-elsewhere"
+"""Of a folder with a file of this name, all files come from strangers."""
+
+
+def mark_from_elsewhere(folder: Path) -> None:
+    """Have all files of a folder read as those of strangers, by whatever process.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+    (folder / FROM_ELSEWHERE).touch()
+
+
+def is_from_elsewhere(path: Path) -> bool:
+    """Whether a file, or the one that a link leads to, lies in a folder with the mark."""
+    return any((file.parent / FROM_ELSEWHERE).exists() for file in (path, _real(path)))
 
 
 def check_points_nowhere(path: Path) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sodslice.errors import SceneError
 from sodslice.scene.base import Pixels, Valid
+from sodslice.scene.pointers import mark_from_elsewhere
 from sodslice.scene.raster import RasterScene
 from sodslice.scene.rendering import Rendering
 from sodslice.scene.stretch import FittedStretch
@@ -87,6 +88,7 @@ def temporary_scene(
     """
     try:
         folder = Path(tempfile.mkdtemp(prefix="sodslice-"))
+        mark_from_elsewhere(folder)
     except OSError as error:
         raise SceneError(f"{name} needs a temporary file, which fails: {error.strerror}") from None
     try:

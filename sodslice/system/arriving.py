@@ -48,7 +48,7 @@ class TryAgain(Exception):  # noqa: N818 -- says what to do about it
 
 @dataclass(frozen=True)
 class Limits:
-    """When a download is given up.
+    """When a download is given up, and what it may reach.
 
     Args:
         most_bytes: of the file.
@@ -56,6 +56,7 @@ class Limits:
         silence_s: for a connection, and between two pieces.
         tries: in a row that bring nothing more.
         pause_s: before the second try; twice as much before each that follows.
+        transport: what connects, and may refuse to; None for what follows the proxies of the environment.
     """
 
     most_bytes: int = 4 << 30
@@ -63,6 +64,7 @@ class Limits:
     silence_s: float = 30.0
     tries: int = 5
     pause_s: float = 0.5
+    transport: httpx.BaseTransport | None = None
 
 
 USUAL = Limits()

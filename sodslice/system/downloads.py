@@ -55,7 +55,7 @@ def download(
         OSError: the disk refuses.
     """
     told, shown = progress or (lambda _done, _total: None), shown or url
-    with unlogged(), Clock(limits.seconds) as clock, _client(shown) as client:
+    with unlogged(), Clock(limits.seconds) as clock, _client(shown, limits.transport) as client:
         arriving = Arriving(url, path, limits, clock, told, shown, lasting)
         try:
             _until_whole(arriving, client, limits)
@@ -91,11 +91,12 @@ def _until_whole(arriving: Arriving, client: httpx.Client, limits: Limits) -> No
             return
 
 
-def _client(shown: str) -> httpx.Client:
+def _client(shown: str, transport: httpx.BaseTransport | None) -> httpx.Client:
     """What asks servers, as the environment says; it follows no redirect by itself, and keeps no connection.
 
     Args:
         shown: what messages call the address.
+        transport: what connects.
 
     Raises:
         FetchError: what the environment says of proxies or certificates cannot be used.
@@ -105,6 +106,7 @@ def _client(shown: str) -> httpx.Client:
     try:
         return httpx.Client(
             verify=_trusted(),
+            transport=transport,
             limits=httpx.Limits(max_keepalive_connections=0),
             headers={"Accept-Encoding": "identity", "User-Agent": f"sodslice/{__version__}"},
             event_hooks={"response": [partial(check_leads, shown=shown)]},

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from PIL.ImageDraw import ImageDraw
 
 from sodslice.results.colours import text_colour_on
 from sodslice.scene import SceneBase
@@ -25,11 +25,8 @@ COLOURS = (
 PADDING_PX = 2
 
 
-class Style(NamedTuple):
-    """How boxes are drawn. Fields: `line`, its width in pixels; `font`, of Pillow."""
-
-    line: int
-    font: Any
+MOST_LABELS = 2048
+"""That are kept: a class has a hundred scores."""
 
 
 def picture_of(scene: SceneBase, boxes: Sequence[Mapping[str, Any]]) -> Image:
@@ -67,20 +64,19 @@ def draw_boxes(
     """
     from PIL import ImageDraw
 
-    canvas, style = ImageDraw.Draw(picture), _style(picture.size)
+    canvas, line = ImageDraw.Draw(picture), max(1, round(max(picture.size) / 900))
     places = [_place(box["coordinate"], scale) for box in boxes]
     for box, place in zip(boxes, places, strict=True):
-        canvas.rectangle(place, outline=_colour(box), width=style.line)
+        canvas.rectangle(place, outline=_colour(box), width=line)
     for box, place in sorted(zip(boxes, places, strict=True), key=lambda pair: float(pair[0]["score"])):
-        _label(canvas, box, place, style)
+        text, colour = f"{box['label']} {box['score']:.2f}", _colour(box)
+        label = _label(text, colour, _letters(picture.size))
+        picture.paste(label, _above(place, label.size, picture.size))
 
 
-def _style(size: tuple[int, int]) -> Style:
-    """Lines and letters that fit the size of a picture, and small objects."""
-    from PIL import ImageFont
-
-    longer = max(size)
-    return Style(max(1, round(longer / 900)), ImageFont.load_default(min(24, max(10, longer // 90))))
+def _letters(size: tuple[int, int]) -> int:
+    """Height of letters in pixels that fits the size of a picture, and small objects."""
+    return min(24, max(10, max(size) // 90))
 
 
 def _place(coordinate: Sequence[float], scale: tuple[float, float]) -> tuple[float, float, float, float]:
@@ -93,17 +89,25 @@ def _colour(box: Mapping[str, Any]) -> tuple[int, int, int]:
     return COLOURS[box["cls_id"] % len(COLOURS)]
 
 
-def _label(
-    canvas: ImageDraw, box: Mapping[str, Any], place: tuple[float, float, float, float], style: Style
-) -> None:
-    """Write class and score above a box; below it where there is no room above."""
-    text = f"{box['label']} {box['score']:.2f}"
-    left, top, right, bottom = canvas.textbbox((0, 0), text, font=style.font)
-    width, height = right - left + 2 * PADDING_PX, bottom - top + 2 * PADDING_PX
-    x = max(0, min(place[0], canvas.im.size[0] - width))
-    below = min(place[3] + 1, canvas.im.size[1] - height)
-    y = place[1] - height if place[1] >= height else max(0, below)
-    colour = _colour(box)
-    canvas.rectangle((x, y, x + width - 1, y + height - 1), fill=colour)
-    at = x + PADDING_PX - left, y + PADDING_PX - top
-    canvas.text(at, text, fill=text_colour_on(colour), font=style.font)
+def _above(
+    place: tuple[float, float, float, float], label: tuple[int, int], size: tuple[int, int]
+) -> tuple[int, int]:
+    """Where a label stands: above a box; below it where there is no room above."""
+    width, height = label
+    x = max(0, min(round(place[0]), size[0] - width))
+    below = min(round(place[3]) + 1, size[1] - height)
+    return x, round(place[1]) - height if place[1] >= height else max(0, below)
+
+
+@lru_cache(MOST_LABELS)
+def _label(text: str, colour: tuple[int, int, int], letters: int) -> Image:
+    """A label: the same ones stand in many pictures."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.load_default(letters)
+    left, top, right, bottom = ImageDraw.Draw(Image.new("RGB", (1, 1))).textbbox((0, 0), text, font=font)
+    size = int(right - left) + 2 * PADDING_PX, int(bottom - top) + 2 * PADDING_PX
+    label = Image.new("RGB", size, colour)
+    at = PADDING_PX - left, PADDING_PX - top
+    ImageDraw.Draw(label).text(at, text, fill=text_colour_on(colour), font=font)
+    return label

@@ -1,0 +1,1 @@
+"""Jobs of the service: their list, their files, and the processes that do them."""
