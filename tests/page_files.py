@@ -37,7 +37,9 @@ def prepare(folder: Path) -> None:
     _bands(folder / "multispectral.tif", 6)
     _coco_set(folder, "val", vehicles=1.0)
     _coco_set(folder, "negatives", vehicles=0.0)
-    shutil.copytree(folder / "val", folder / "flights")
+    for name in ("flights", "scenes"):
+        shutil.copytree(folder / "val", folder / name)
+    (folder / "token.txt").write_text("0123456789abcdef")
     bright = BlobDetector()
     bright.info = replace(bright.info, class_names=("vehicle",))
     assert all(done.done for done in run_many(folder / "val", model=bright, output=folder / "results"))

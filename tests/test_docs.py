@@ -25,9 +25,9 @@ from tests.page_files import prepare
 from tests.page_process import SAID, STEPS, Page, parse
 from tests.pages import PAGES, ROOT, Step, inline_code, steps_of
 
-NOT_RUN = ["train", "demo", "bench"]
-"""Commands that take too long here: notebooks/05-train.ipynb trains, tests/test_demo.py runs the demo,
-tests/test_report_speed.py measures."""
+NOT_RUN = ["train", "demo", "bench", "serve"]
+"""Commands that take too long here, or do not end: notebooks/05-train.ipynb trains, tests/test_demo.py runs
+the demo, tests/test_report_speed.py measures, tests/test_service_server.py serves."""
 
 BROUGHT = [
     "PP-YOLOE_plus_SOD-L_pretrained.pdparams",
