@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 
 import pytest
 from starlette.testclient import TestClient
@@ -489,3 +490,5 @@ def test_strangers_cannot_make_the_counters_grow(service):
     assert len(after) == len(before)
     assert sample("\n".join(after), "sodslice_requests_total") >= counted + 29 * 14
     assert not [row for row in after if "M1" in row or "/29" in row]
+    routes = {found for row in after for found in re.findall(r'requests_total.*route="([^"]*)"', row)}
+    assert {"/jobs", "/jobs/{job_id}/{name}", "/metrics", "other"} <= routes

@@ -100,10 +100,8 @@ class Gate:
                 await self._inner(scope, body, told)
             elif asked == PICTURE:
                 self._check_waiting()
-                content = await _few_parts(body)
-                await self._look(
-                    {**scope, "headers": _as_json(scope["headers"])}, replay(content, body), told
-                )
+                as_json = {**scope, "headers": _as_json(scope["headers"])}
+                await self._look(as_json, replay(await _few_parts(body), body), told)
             else:
                 await self._inner(scope, replay(await _few_parts(body), body), told)
         finally:
