@@ -160,9 +160,10 @@ class Runner:
                 await self._do(job)
             except (Refusal, SodsliceError) as error:
                 self._settle(job, FAILED, error.detail if isinstance(error, Refusal) else str(error))
-            except OSError as error:
+            except Exception as error:  # what fails a job must not end those behind it
                 log.exception("job %s failed", job_id)
-                self._settle(job, FAILED, f"the service cannot do it: {error.strerror or error}")
+                why = getattr(error, "strerror", None) or type(error).__name__
+                self._settle(job, FAILED, f"the service cannot do it: {why}")
             finally:
                 self._live.pop(job_id, None)
                 self._processes.pop(job_id, None)
