@@ -4,8 +4,7 @@ A translation is a folder: `inference.onnx`; `check.npz`, a tile of a drawn town
 to it; `translation.json`. It lies beside the graph, as that of the default model does, or in the user's cache
 under a name that its content decides.
 
-Paddle is needed to make one, so it is made in a child process
-(`python -m sodslice.models.translation MODEL FOLDER`).
+Paddle is needed to make one, so it is made in a child process.
 """
 
 from __future__ import annotations
@@ -34,6 +33,7 @@ from sodslice.inference.limits import Suppression
 from sodslice.system.caches import alone_with, cache_folder, cache_refusals_said
 from sodslice.system.files import appearing_folder, write_atomically
 from sodslice.system.hashes import sha256_of, sha256_of_facts
+from sodslice.system.starting import python_command, python_environment
 
 log = logging.getLogger(__name__)
 
@@ -198,8 +198,8 @@ def _translate_in_child(model: Path, folder: Path) -> None:
     Raises:
         ModelError: it failed.
     """
-    words = [sys.executable, "-m", __name__, str(model), str(folder)]
-    child = subprocess.run(words, capture_output=True, text=True, check=False)
+    words = python_command(f"from {__name__} import main; sys.exit(main())", str(model), str(folder))
+    child = subprocess.run(words, capture_output=True, text=True, check=False, env=python_environment())
     if child.returncode:
         lines = [line.strip() for line in child.stderr.splitlines() if line.strip()]
         said = lines[-1].removeprefix("error: ") if lines else f"exit code {child.returncode}"
@@ -230,16 +230,14 @@ def _answers_of_paddle(files: ModelFolder, tile: npt.NDArray[np.uint8]) -> list[
     return [boxes[0], scores[0]]
 
 
-def _main(model: str, folder: str) -> int:
+def main() -> int:
+    """Translate the model of the first word into the folder of the second."""
     from sodslice.errors import SodsliceError
 
+    model, folder = sys.argv[1:]
     try:
         write_translation(read_folder(Path(model)), Path(folder))
     except SodsliceError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(_main(*sys.argv[1:]))

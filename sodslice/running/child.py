@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -16,15 +15,12 @@ from typing import IO, BinaryIO, cast
 from sodslice.errors import SodsliceError
 from sodslice.running.messages import GREETING
 from sodslice.running.records import Record, next_record
+from sodslice.system.starting import python_command, python_environment
 
 log = logging.getLogger("sodslice")
 
-START = (
-    "import os, sys; sys.path[:] = os.environ['SODSLICE_WORKER_PATH'].split(os.pathsep); "
-    "answers = os.dup(1); os.dup2(2, 1); from sodslice.running.worker import main; main(answers)"
-)
-"""What a worker runs: `python -m` would look for modules in the current folder first, which this process may
-not do, and what is printed must be out of the way before anything is imported."""
+START = "answers = os.dup(1); os.dup2(2, 1); from sodslice.running.worker import main; main(answers)"
+"""What a worker runs: what is printed must be out of the way before anything is imported."""
 
 LAST_WORDS = 20
 REAP_SECONDS = 5.0
@@ -139,14 +135,13 @@ def _started() -> subprocess.Popen[bytes]:
         raise SodsliceError(
             "this Python does not know its own program, so it has no workers; use `workers=1`"
         )
-    environment = {**os.environ, "SODSLICE_WORKER_PATH": os.pathsep.join(map(str, sys.path))}
     try:
         return subprocess.Popen(
-            [sys.executable, "-c", START],
+            python_command(START),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment,
+            env=python_environment(),
             start_new_session=True,  # Ctrl-C is for this process, which ends its workers itself
         )
     except OSError as error:

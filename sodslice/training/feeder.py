@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import pickle
 import queue
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ import numpy as np
 import orjson
 
 from sodslice.errors import DataError, SodsliceError
+from sodslice.system.starting import python_command, python_environment
 from sodslice.training.assigner import Targets
 from sodslice.training.canvas import CanvasMaker
 from sodslice.training.cells import Cell
@@ -139,12 +138,11 @@ class _Worker:
     def __init__(
         self, settings: TrainSettings, class_names: tuple[str, ...], share: Share, number: int
     ) -> None:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "sodslice.training.worker"],
+            python_command("from sodslice.training.worker import main; main()"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=environment,
+            env=python_environment(OMP_NUM_THREADS="1"),
             start_new_session=True,  # Ctrl-C is for the training, which ends its workers itself
         )
         job = {

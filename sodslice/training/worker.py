@@ -1,4 +1,4 @@
-"""`python -m sodslice.training.worker`: a process that prepares batches for `feeder`, until nobody reads."""
+"""A process that prepares batches for `feeder`, until nobody reads."""
 
 from __future__ import annotations
 
@@ -34,7 +34,3 @@ def main() -> None:
         send(pipe, error)
     except (BrokenPipeError, KeyboardInterrupt):
         os._exit(0)  # the reader is gone, and flushing stdout would only fail again
-
-
-if __name__ == "__main__":
-    main()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sodslice.report.speed.tasks import ANSWER, TASK
+from sodslice.system.starting import python_command, python_environment
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """How libraries of linear algebra are told their threads, which they ask for when they are loaded."""
@@ -32,8 +31,8 @@ def measured(name: str, given: Mapping[str, Any], *, threads: int | None = None)
         (Path(folder) / TASK).write_text(json.dumps({"name": name, "given": dict(given)}), encoding="utf-8")
         began = time.perf_counter()
         done = subprocess.run(
-            [sys.executable, "-m", "sodslice.report.speed.tasks", folder],
-            env={**os.environ, **own},
+            python_command("from sodslice.report.speed.tasks import main; main(sys.argv[1])", folder),
+            env=python_environment(**own),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

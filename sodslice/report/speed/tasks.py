@@ -1,9 +1,8 @@
-"""What is measured by a process of its own: `python -m sodslice.report.speed.tasks FOLDER`."""
+"""What is measured by a process of its own."""
 
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -177,15 +176,12 @@ TASKS: Mapping[str, Callable[..., dict[str, Any]]] = {
 }
 
 
-def main(folder: Path) -> None:
+def main(place: str) -> None:
     """Do the task of a folder, and leave the answer there: numbers, or the reason why there are none."""
+    folder = Path(place)
     task = json.loads((folder / TASK).read_text(encoding="utf-8"))
     try:
         answer = TASKS[task["name"]](**task["given"])
     except (SodsliceError, MemoryError) as error:
         answer = {"reason": " ".join(str(error).split()) or "out of memory"}
     (folder / ANSWER).write_text(json.dumps(answer), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

@@ -1,8 +1,6 @@
 """A process that does one thing for a job, and says on stderr how it goes: a line of JSON an event.
 
-    python -m sodslice.service.jobs.child TASK
-
-TASK is JSON, with paths: `{"do": "run", "lock", "scene", "options", "result"}`, or
+What it is told is a JSON, with paths: `{"do": "run", "lock", "scene", "options", "result"}`, or
 `{"do": "report", "result", "scene", "page"}`. stdin is a pipe from the service: when it ends, however the
 service ended, so does this process, as by SIGTERM, and the journal of the run has all that was seen. The lock
 keeps a process of the next service waiting while this one is still at it.
@@ -111,7 +109,3 @@ def _end_with_service() -> None:
 
 def _terminate(*_: object) -> NoReturn:
     raise SystemExit(TERMINATED)
-
-
-if __name__ == "__main__":
-    sys.exit(main(json.loads(sys.argv[1])))

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from sodslice.system.starting import python_command, python_environment
 
 PARK_SECONDS = 10.0
 """For a process to end by itself."""
 
 LONGEST_LINE = 1 << 20
 
-START = (
-    "import os, sys; sys.path[:] = os.environ['SODSLICE_WORKER_PATH'].split(os.pathsep); "
-    "import json; from sodslice.service.jobs.child import main; sys.exit(main(json.loads(sys.argv[1])))"
-)
-"""What a process runs: `python -m` would take modules from the current folder, where strangers' files lie."""
+START = "import json; from sodslice.service.jobs.child import main; sys.exit(main(json.loads(sys.argv[1])))"
 
 
 async def start_child(task: Mapping[str, str], folder: Path) -> asyncio.subprocess.Process:
@@ -30,10 +26,9 @@ async def start_child(task: Mapping[str, str], folder: Path) -> asyncio.subproce
         task: see `sodslice.service.jobs.child`.
         folder: that its paths start from.
     """
-    path = os.pathsep.join(os.path.abspath(one) for one in sys.path)  # noqa: PTH100 -- text as it is
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", START, json.dumps(task)),
-        env={**os.environ, "SODSLICE_WORKER_PATH": path, "PYTHONSAFEPATH": "1"},
+        *python_command(START, json.dumps(task)),
+        env=python_environment(),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
