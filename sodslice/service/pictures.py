@@ -32,7 +32,7 @@ from sodslice.service.documented import errors
 from sodslice.service.envelope import FAILED, FieldRefusal, Refusal
 from sodslice.service.looker import Looker
 from sodslice.service.metrics import Metrics
-from sodslice.service.settings import ServiceSettings
+from sodslice.service.settings import CLIENT_GONE, ServiceSettings
 from sodslice.tables.detections import Detections
 
 log = logging.getLogger(__name__)
@@ -49,9 +49,6 @@ MOST_CLASSES = 10_000
 
 NO_SCORE = 0.5
 """Lowest score of classes that a threshold by class does not name."""
-
-LEFT = 499
-"""Status in the log of a request whose client has gone; nginx's."""
 
 FETCHED_AT_ONCE = 16
 """Pictures from the web; they wait for other servers, and nobody shall wait for them."""
@@ -150,7 +147,7 @@ class Pictures:
         try:
             async with self._free:
                 if await request.is_disconnected():
-                    raise Refusal(LEFT, "the client has gone")
+                    raise Refusal(CLIENT_GONE, "the client has gone")
                 content = await loop.run_in_executor(self._hands, self._answer, asked, fetched)
         finally:
             self._present -= 1

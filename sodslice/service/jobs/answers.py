@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sodslice.errors import OptionError, SodsliceError
+from sodslice.errors import SodsliceError
 from sodslice.results import Writing, format_of, known_suffixes, load_result, write
 from sodslice.scene.fetching import is_address, shown_address
 from sodslice.service.addresses import PublicTransport
@@ -41,18 +41,17 @@ class Jobs:
 
     def __init__(self, settings: ServiceSettings, runner: Runner, storage: Storage, root: Root) -> None:
         self._settings, self._runner, self._storage, self._root = settings, runner, storage, root
-        self._making: dict[str, asyncio.Lock] = {}
+        self._converting, self._reporting = asyncio.Lock(), asyncio.Lock()
+        """One result is written, and one report made, at a time, however many are asked for."""
 
     def begin(self, asked: JobRequest) -> Job:
         """Queue a job.
 
         Raises:
-            Refusal: the scene or the options are refused, or there is no room.
+            OptionError: an option is wrong, or not for jobs.
+            Refusal: the scene is refused, or there is no room.
         """
-        try:
-            job_options(self._settings.options, asked.options)
-        except OptionError as error:
-            raise Refusal(422, " ".join(str(error).split())) from None
+        job_options(self._settings.options, asked.options)
         if asked.path is not None:
             self._root.scene(asked.path)
             job = Job(new_id(), asked.path, {"path": asked.path}, asked.options)
@@ -69,14 +68,12 @@ class Jobs:
         """An address that may be asked, as it is shown.
 
         Raises:
+            SceneError: it is malformed, or holds a password.
             Refusal: it may not.
         """
-        try:
-            shown = shown_address(url) if is_address(url) else ""
-        except SodsliceError as error:
-            raise Refusal(422, str(error)) from None
-        if not shown:
+        if not is_address(url):
             raise Refusal(422, "url must be an http or https address")
+        shown = shown_address(url)
         if not PublicTransport(self._settings.hosts).allows(urlsplit(url).hostname or ""):
             raise Refusal(403, "scenes are not fetched from there; the service names the hosts that it asks")
         return shown
@@ -95,7 +92,7 @@ class Jobs:
             return folder / RESULT
         asked = sha256(repr(writing).encode()).hexdigest()[:12]
         path = folder / (name if writing == Writing() else f"{asked}-{name}")
-        async with self._lock(path):
+        async with self._converting:
             if not path.exists():
                 self._storage.check_room()
                 scene = await self._runner.scene_of(job) if path.suffix in PICTURES else None
@@ -111,7 +108,7 @@ class Jobs:
         job = self._done(job_id)
         folder = self._storage.of_job(job_id)
         path = folder / REPORT
-        async with self._lock(path):
+        async with self._reporting:
             if not path.exists():
                 self._storage.check_room()
                 scene = await self._runner.scene_of(job)
@@ -123,9 +120,6 @@ class Jobs:
         if job.state != DONE:
             raise Refusal(409, f"job {job_id} is {job.state}; it has no result")
         return job
-
-    def _lock(self, path: Path) -> asyncio.Lock:
-        return self._making.setdefault(str(path), asyncio.Lock())
 
 
 def _write(result: Path, path: Path, writing: Writing, scene: Path | None) -> None:

@@ -12,7 +12,6 @@ from fastapi import APIRouter, Query, Request
 from fastapi import Path as InPath
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from sodslice.errors import OptionError
 from sodslice.results import Writing
 from sodslice.results.writing import WGS84
 from sodslice.service.documented import errors
@@ -145,22 +144,10 @@ def result_routes(jobs: Jobs) -> APIRouter:
         ] = WGS84,
         pixel_coords: Annotated[bool, Query(description="Maps in scene pixels.")] = False,  # noqa: FBT002
     ) -> FileResponse:
-        writing = _writing(geometry, output_crs, pixel_coords=pixel_coords)
+        writing = Writing(geometry=geometry, output_crs=output_crs, pixel_coords=pixel_coords)
         return _file(await jobs.result(job_id, name, writing), name)
 
     return router
-
-
-def _writing(geometry: str, output_crs: str, *, pixel_coords: bool) -> Writing:
-    """How a result is asked for.
-
-    Raises:
-        Refusal: it cannot be so.
-    """
-    try:
-        return Writing(geometry=geometry, output_crs=output_crs, pixel_coords=pixel_coords)
-    except OptionError as error:
-        raise Refusal(422, " ".join(str(error).split())) from None
 
 
 async def _told(runner: Runner, job_id: str) -> AsyncIterator[bytes]:

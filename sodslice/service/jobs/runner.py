@@ -13,6 +13,7 @@ from pathlib import Path
 from sodslice.errors import SodsliceError
 from sodslice.service.addresses import fetch
 from sodslice.service.envelope import Refusal
+from sodslice.service.jobs.child import SOME_TILES_FAILED
 from sodslice.service.jobs.listing import JobList
 from sodslice.service.jobs.options import job_options
 from sodslice.service.jobs.processes import end, ended, event_in, start_child
@@ -25,7 +26,6 @@ from sodslice.service.settings import ServiceSettings
 log = logging.getLogger(__name__)
 
 RESULT, OPTIONS, LOCK = "result.json", "options.json", "lock"
-SOME_TILES_FAILED = 3
 TRIES = 2
 """Processes that may die over a job before it is given up."""
 
